@@ -1,0 +1,3 @@
+//! tidemill: arguments → configuration → run → exit code.
+
+fn main() {}
