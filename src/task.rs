@@ -1,0 +1,513 @@
+//! One source partition: its watermark, its open windows, its position, and what waits for the next commit.
+//!
+//! Knows nothing of transactions, topics of results or other partitions. Records are judged one after another, in
+//! offset order, as if each were finished before the next began; batches are nobody's business here.
+
+mod guard;
+mod rejected;
+mod silence;
+
+pub use rejected::{Rejected, RejectedRecord};
+
+use crate::aggregate::{At, Layout};
+use crate::broker::{Committed, Ends, Record, Slot, TopicId, TopicPartition};
+use crate::checkpoint::{Checkpoint, Digest};
+use crate::clock::Clock;
+use crate::config::Pipeline;
+use crate::decode::{Decoded, Decoder};
+use crate::fate::{FateCounts, Reason};
+use crate::window::bounds::Bounds;
+use crate::window::panes::{PaneContext, Panes};
+use crate::window::table::{KeyHasher, Table};
+use guard::{Guard, GuardMark, Verdict};
+use rejected::Lateness;
+use silence::{Horizon, Silence};
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What all tasks of a lane share: the rules, and memory to be used again.
+#[derive(Debug)]
+pub struct TaskContext {
+    /// What decides fates and windows.
+    pub pipeline: Arc<Pipeline>,
+    /// Digest of it.
+    pub digest: Digest,
+    /// Windows, layout of rows, spare tables.
+    pub panes: PaneContext,
+    /// Whether late records are kept for a topic.
+    pub keep_late: bool,
+    /// Whether dead letters are kept for a topic.
+    pub keep_dead: bool,
+    decoder: Decoder,
+    keys: Option<HashSet<Box<[u8]>>>,
+}
+
+impl TaskContext {
+    /// The context for one pipeline; `seed` is for the hash of keys.
+    pub fn new(pipeline: Arc<Pipeline>, seed: u64, keep_late: bool, keep_dead: bool) -> Self {
+        let layout = Layout::new(&pipeline.aggregates);
+        let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, KeyHasher::new(seed));
+        Self {
+            digest: pipeline.digest(),
+            panes,
+            keep_late,
+            keep_dead,
+            decoder: Decoder::new(&pipeline),
+            keys: pipeline.keys.as_ref().map(|keys| keys.iter().cloned().collect()),
+            pipeline,
+        }
+    }
+
+    /// Rules 1 to 4: what the record is refused for before its value is read.
+    fn refuse_unread(&self, record: &Record<'_>) -> Option<(Reason, String)> {
+        let Some(value) = record.value else { return Some((Reason::Tombstone, String::new())) };
+        let Some(key) = record.key else { return Some((Reason::NullKey, "the key is null".into())) };
+        let (key_max, value_max) = (self.pipeline.max_key_bytes, self.pipeline.max_record_bytes);
+        if key.len() > key_max {
+            return Some((Reason::TooLarge, format!("the key has {} bytes, source.max_key is {key_max}", key.len())));
+        }
+        if value.len() > value_max {
+            let detail = format!("the value has {} bytes, source.max_record is {value_max}", value.len());
+            return Some((Reason::TooLarge, detail));
+        }
+        if self.keys.as_ref().is_some_and(|keys| !keys.contains(key)) {
+            return Some((Reason::UnknownKey, "the key is not among source.keys".into()));
+        }
+        None
+    }
+}
+
+/// The state of one source partition.
+#[derive(Debug)]
+pub struct Task {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The lane's number for it.
+    pub slot: Slot,
+    /// Records judged since the task began, restored ones not counted.
+    pub counts: FateCounts,
+    /// What the group holds for this partition, as far as this task knows.
+    pub committed: Option<Committed>,
+    /// Late records and dead letters that wait for the next commit.
+    pub rejected: Rejected,
+    /// Closed windows that wait for the next commit, in order of end.
+    pub closed: VecDeque<Closed>,
+    /// Offsets that were never delivered (transaction markers, aborted or compacted records).
+    pub gap_offsets: u64,
+    /// Records read again to rebuild the open windows.
+    pub restored_records: u64,
+    topic_id: TopicId,
+    state: State,
+    position: i64,
+    watermark_ms: Option<i64>,
+    panes: Panes,
+    guard: Guard,
+    silence: Silence,
+    /// Whether a record was merged since [`Self::end_batch`].
+    merged_in_batch: bool,
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Rebuilding open windows: records below `until` have been judged before.
+    Restoring {
+        /// The committed offset.
+        until: i64,
+        /// Whether the rules are those under which the records were judged.
+        same_rules: bool,
+    },
+    /// Judging records for the first time.
+    Live,
+}
+
+/// A closed window with its rows.
+#[derive(Debug)]
+pub struct Closed {
+    /// Window end in Unix ms.
+    pub end_ms: i64,
+    /// Its rows.
+    pub table: Table,
+    /// Why it closed.
+    pub by: ClosedBy,
+    /// Rows that go out without their value, because a topic refused them for good.
+    pub truncated: Vec<usize>,
+    mark: Mark,
+}
+
+/// Why a window closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// A record raised the watermark.
+    Watermark,
+    /// Silence did.
+    Idle,
+}
+
+/// Where the stream stood when a window closed: what a commit that ends with it has to say.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Offset of the record that closed it; the position if silence did.
+    offset: i64,
+    /// Lowest offset of a record in a window that was still open then.
+    replay_from: i64,
+    guard: GuardMark,
+}
+
+/// A record's offset lies below the position: it was delivered before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redelivered {
+    /// The record's offset.
+    pub offset: i64,
+    /// The next offset that was expected.
+    pub position: i64,
+}
+
+impl fmt::Display for Redelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offset {} was delivered again, {} was next", self.offset, self.position)
+    }
+}
+
+impl Task {
+    /// A task that begins at `offset` without any past.
+    pub fn clean(
+        context: &TaskContext,
+        slot: Slot,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        offset: i64,
+        now: Duration,
+    ) -> Self {
+        let idle = context.pipeline.window.idle;
+        Self {
+            partition,
+            slot,
+            counts: FateCounts::default(),
+            committed: None,
+            rejected: Rejected::default(),
+            closed: VecDeque::new(),
+            gap_offsets: 0,
+            restored_records: 0,
+            topic_id,
+            state: State::Live,
+            position: offset,
+            watermark_ms: None,
+            panes: Panes::default(),
+            guard: Guard::new(&context.pipeline, Vec::new()),
+            silence: Silence::new(idle, now, None),
+            merged_in_batch: false,
+        }
+    }
+
+    /// A task that goes on from a commit: reading begins at [`Self::position`], and until the committed offset it only
+    /// rebuilds what was open.
+    pub fn resumed(
+        context: &TaskContext,
+        slot: Slot,
+        partition: TopicPartition,
+        committed: Committed,
+        checkpoint: Checkpoint,
+        now: Duration,
+    ) -> Self {
+        let same_rules = checkpoint.digest == context.digest;
+        let until = committed.offset;
+        let replay_from = checkpoint.replay_from.min(until);
+        let mut task = Self::clean(context, slot, partition, checkpoint.topic_id, replay_from, now);
+        task.watermark_ms = checkpoint.watermark_ms;
+        task.guard = Guard::new(&context.pipeline, checkpoint.guard);
+        task.silence.restart(now, checkpoint.watermark_ms);
+        task.committed = Some(committed);
+        if replay_from < until {
+            task.state = State::Restoring { until, same_rules };
+        }
+        task
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Next offset to read.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// The watermark in Unix ms.
+    pub fn watermark_ms(&self) -> Option<i64> {
+        self.watermark_ms
+    }
+
+    /// The open windows.
+    pub fn panes(&self) -> &Panes {
+        &self.panes
+    }
+
+    /// Decides the fate of one record.
+    ///
+    /// # Errors
+    /// The record was delivered before: the task can no longer be trusted and is to be restored.
+    pub fn merge(
+        &mut self,
+        context: &mut TaskContext,
+        record: &Record<'_>,
+        clock: &impl Clock,
+    ) -> Result<(), Redelivered> {
+        if record.offset < self.position {
+            return Err(Redelivered { offset: record.offset, position: self.position });
+        }
+        self.gap_offsets += (record.offset - self.position) as u64;
+        self.reach(record.offset, clock);
+        self.position = record.offset + 1;
+        match self.state {
+            State::Restoring { same_rules, .. } => self.restore(context, record, same_rules, clock),
+            State::Live => self.judge(context, record, clock),
+        }
+        self.reach(self.position, clock);
+        Ok(())
+    }
+
+    /// Everything below `offset` has been delivered; nothing more is there for now.
+    pub fn reach_end(&mut self, offset: i64, clock: &impl Clock) {
+        if offset > self.position {
+            self.gap_offsets += (offset - self.position) as u64;
+            self.position = offset;
+        }
+        self.reach(self.position, clock);
+    }
+
+    /// A batch is over: quiet begins anew if something was merged.
+    pub fn end_batch(&mut self, now: Duration) {
+        if std::mem::take(&mut self.merged_in_batch) {
+            self.silence.restart(now, self.watermark_ms);
+        }
+    }
+
+    /// The lane could not read for so long: that was not silence.
+    pub fn discount_silence(&mut self, blocked: Duration) {
+        self.silence.discount(blocked);
+    }
+
+    /// When the broker is to be asked whether the partition is silent.
+    pub fn silence_due_at(&self, context: &TaskContext) -> Option<Duration> {
+        self.horizon(context).and_then(|horizon| self.silence.due_at(horizon))
+    }
+
+    /// True if the broker is to be asked about the end of the partition now; it counts as asked.
+    pub fn ask_silence(&mut self, context: &TaskContext, now: Duration) -> bool {
+        let horizon = self.horizon(context);
+        horizon.is_some_and(|horizon| self.silence.ask(now, horizon, self.watermark_ms))
+    }
+
+    /// Takes the answer; closes windows if it confirms the silence.
+    pub fn answer_silence(&mut self, context: &mut TaskContext, ends: Option<Ends>, now: Duration) {
+        let horizon = self.horizon(context);
+        if let Some(raised_ms) = self.silence.answer(now, ends, self.position, horizon, self.watermark_ms) {
+            self.watermark_ms = self.watermark_ms.max(Some(raised_ms));
+            self.close(context, ClosedBy::Idle, self.position);
+        }
+    }
+
+    /// True if results, late records or dead letters wait for a commit.
+    pub fn is_waiting(&self) -> bool {
+        !self.closed.is_empty() || !self.rejected.is_empty()
+    }
+
+    /// What a commit of everything up to now would say.
+    pub fn commit_point(&self, context: &TaskContext) -> Committed {
+        let replay_from = match self.state {
+            State::Restoring { .. } => return self.committed.clone().unwrap_or_else(|| self.point_at(context, None)),
+            State::Live => None,
+        };
+        self.point_at(context, replay_from)
+    }
+
+    /// What a commit that ends with the `index`-th waiting window would say.
+    pub fn commit_point_after(&self, context: &TaskContext, index: usize) -> Option<Committed> {
+        let closed = self.closed.get(index)?;
+        let mark = closed.mark;
+        let checkpoint = Checkpoint {
+            replay_from: mark.replay_from,
+            watermark_ms: Some(closed.end_ms + context.panes.bounds.grace_ms()),
+            guard: self.guard.steps_since(mark.replay_from, mark.guard),
+            digest: context.digest,
+            topic_id: self.topic_id,
+        };
+        Some(Committed { offset: mark.offset, metadata: checkpoint.encode() })
+    }
+
+    /// A commit has made this visible: the first `windows` and `rejected` that waited, and this position.
+    pub fn release(&mut self, context: &mut TaskContext, windows: usize, rejected: usize, committed: Committed) {
+        for closed in self.closed.drain(..windows.min(self.closed.len())) {
+            context.panes.release(closed.table);
+        }
+        self.rejected.release(rejected);
+        if let Ok(checkpoint) = Checkpoint::decode(&committed.metadata) {
+            self.guard.prune(checkpoint.replay_from);
+        }
+        self.committed = Some(committed);
+    }
+
+    /// Gives all memory back; the task goes away.
+    pub fn drop_state(mut self, context: &mut TaskContext) {
+        self.panes.release_all(context_panes(context));
+        for closed in self.closed.drain(..) {
+            context.panes.release(closed.table);
+        }
+    }
+
+    fn point_at(&self, context: &TaskContext, replay_from: Option<i64>) -> Committed {
+        let replay_from = replay_from.or(self.panes.first_offset()).unwrap_or(self.position);
+        let checkpoint = Checkpoint {
+            replay_from,
+            watermark_ms: self.watermark_ms,
+            guard: self.guard.steps_since(replay_from, self.guard.mark()),
+            digest: context.digest,
+            topic_id: self.topic_id,
+        };
+        Committed { offset: self.position, metadata: checkpoint.encode() }
+    }
+
+    /// Restoring ends at the committed offset.
+    fn reach(&mut self, offset: i64, clock: &impl Clock) {
+        if let State::Restoring { until, .. } = self.state
+            && offset >= until
+        {
+            self.state = State::Live;
+            self.silence.restart(clock.monotonic(), self.watermark_ms);
+        }
+    }
+
+    fn judge(&mut self, context: &mut TaskContext, record: &Record<'_>, clock: &impl Clock) {
+        self.counts.read += 1;
+        if let Some((reason, detail)) = context.refuse_unread(record) {
+            return self.reject(context.keep_dead, record, reason, format_args!("{detail}"), None);
+        }
+        let bounds = context.panes.bounds;
+        let decoded = match context.decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) {
+            Ok(decoded) => decoded,
+            Err(reject) => {
+                let reason = reject.reason;
+                return self.reject(context.keep_dead, record, reason, format_args!("{}", reject.detail), None);
+            }
+        };
+        let time_ms = decoded.time_ms;
+        let verdict = self.guard.judge(time_ms, || clock.now_ms());
+        if let Verdict::Future(ahead_ms) = verdict {
+            let detail = format_args!("event time {time_ms} is {ahead_ms} ms ahead of the clock");
+            return self.reject(context.keep_dead, record, Reason::Future, detail, None);
+        }
+        if let Some(bad_field) = &decoded.bad_field {
+            return self.reject(context.keep_dead, record, Reason::BadField, format_args!("{bad_field}"), None);
+        }
+        let pane_start_ms = bounds.pane_start(time_ms);
+        let last_end_ms = bounds.last_end(pane_start_ms);
+        if let Some(watermark_ms) = self.watermark_ms
+            && bounds.is_closed(self.watermark_ms, last_end_ms)
+        {
+            let late = Lateness { watermark_ms, window_end_ms: last_end_ms };
+            let detail = format_args!("event time {time_ms}, its last window closed at {last_end_ms} plus grace");
+            return self.reject(context.keep_late, record, Reason::Late, detail, Some(late));
+        }
+        let partly_late = bounds.is_closed(self.watermark_ms, bounds.first_end(pane_start_ms));
+        let at = At { time_ms, offset: record.offset };
+        add(&mut self.panes, &mut context.panes, self.watermark_ms, record, at, &decoded);
+        if let Verdict::AcceptAndStep(guard_ms) = verdict {
+            self.guard.step(record.offset, guard_ms);
+        }
+        self.counts.merged += 1;
+        self.counts.partly_late += u64::from(partly_late);
+        self.merged_in_batch = true;
+        if self.watermark_ms.is_none_or(|watermark_ms| time_ms > watermark_ms) {
+            self.watermark_ms = Some(time_ms);
+            self.close(context, ClosedBy::Watermark, record.offset);
+        }
+    }
+
+    /// Adds a record that was judged before to those of its windows that are still open, and nothing else.
+    fn restore(&mut self, context: &mut TaskContext, record: &Record<'_>, same_rules: bool, clock: &impl Clock) {
+        self.restored_records += 1;
+        if context.refuse_unread(record).is_some() {
+            return;
+        }
+        let bounds = context.panes.bounds;
+        let Ok(decoded) = context.decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) else { return };
+        let verdict = if same_rules {
+            match self.guard.judge_again(record.offset, decoded.time_ms) {
+                true => Verdict::Accept,
+                false => return,
+            }
+        } else {
+            self.guard.judge(decoded.time_ms, || clock.now_ms())
+        };
+        let last_end_ms = bounds.last_end(bounds.pane_start(decoded.time_ms));
+        if matches!(verdict, Verdict::Future(_))
+            || decoded.bad_field.is_some()
+            || bounds.is_closed(self.watermark_ms, last_end_ms)
+        {
+            return;
+        }
+        let at = At { time_ms: decoded.time_ms, offset: record.offset };
+        add(&mut self.panes, &mut context.panes, self.watermark_ms, record, at, &decoded);
+        if let Verdict::AcceptAndStep(guard_ms) = verdict {
+            self.guard.step(record.offset, guard_ms);
+        }
+    }
+
+    fn reject(
+        &mut self,
+        keep: bool,
+        record: &Record<'_>,
+        reason: Reason,
+        detail: fmt::Arguments<'_>,
+        late: Option<Lateness>,
+    ) {
+        self.counts.refuse(reason);
+        if reason != Reason::Tombstone && keep {
+            self.rejected.push(record, reason, detail, late);
+        }
+    }
+
+    /// Closes every window that is due, in order of end.
+    fn close(&mut self, context: &mut TaskContext, by: ClosedBy, offset: i64) {
+        let bounds = context.panes.bounds;
+        while self.panes.next_end_ms().is_some_and(|end_ms| bounds.is_closed(self.watermark_ms, end_ms)) {
+            let Some((end_ms, table)) = self.panes.close_next(&mut context.panes) else { break };
+            let replay_from = self.panes.first_offset().unwrap_or(offset).min(offset);
+            let mark = Mark { offset, replay_from, guard: self.guard.mark() };
+            self.closed.push_back(Closed { end_ms, table, by, truncated: Vec::new(), mark });
+        }
+    }
+
+    fn horizon(&self, context: &TaskContext) -> Option<Horizon> {
+        if self.state != State::Live {
+            return None;
+        }
+        let bounds = &context.panes.bounds;
+        Some(Horizon {
+            next_close_ms: self.panes.next_end_ms()? + bounds.grace_ms(),
+            last_close_ms: self.panes.last_end_ms(bounds)? + bounds.grace_ms(),
+        })
+    }
+}
+
+fn add(
+    panes: &mut Panes,
+    context: &mut PaneContext,
+    watermark_ms: Option<i64>,
+    record: &Record<'_>,
+    at: At,
+    decoded: &Decoded<'_>,
+) {
+    panes.add(context, watermark_ms, record.key.unwrap_or_default(), at, |index| decoded.value(index));
+}
+
+fn context_panes(context: &mut TaskContext) -> &mut PaneContext {
+    &mut context.panes
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
