@@ -38,6 +38,12 @@ struct Decimal<'a> {
     exponent: i64,
 }
 
+/// Text in a fixed place: a long number must not cost an allocation.
+struct Text<'a> {
+    buffer: &'a mut [u8],
+    length: usize,
+}
+
 /// The nearest double; ties to even.
 pub(super) fn to_f64(text: &[u8]) -> Result<f64, OutOfRange> {
     let decimal = Decimal::of(text);
@@ -110,9 +116,12 @@ impl<'a> Decimal<'a> {
         let zeros = self.digits().take_while(|&digit| digit == b'0').count();
         let total = self.whole.len() + self.fraction.len() - zeros;
         let kept = total.min(MAX_DIGITS);
-        let mut text = Vec::with_capacity(MAX_DIGITS + 32);
-        text.extend(self.negative.then_some(b'-'));
-        text.extend(self.digits().skip(zeros).take(kept));
+        let mut buffer = [0; MAX_DIGITS + 32];
+        let mut text = Text { buffer: &mut buffer, length: 0 };
+        if self.negative {
+            text.push(b'-');
+        }
+        self.digits().skip(zeros).take(kept).for_each(|digit| text.push(digit));
         let mut dropped = total - kept;
         if self.digits().skip(zeros + kept).any(|digit| digit != b'0') {
             text.push(b'1');
@@ -122,8 +131,27 @@ impl<'a> Decimal<'a> {
             text.push(b'0');
         }
         let exponent = self.scale().saturating_add(to_i64(dropped)).clamp(-9999, 9999);
-        text.extend_from_slice(format!("e{exponent}").as_bytes());
-        parse(&text)
+        text.push(b'e');
+        if exponent < 0 {
+            text.push(b'-');
+        }
+        for power in [1000, 100, 10, 1] {
+            text.push(b'0' + (exponent.unsigned_abs() / power % 10) as u8);
+        }
+        parse(text.bytes())
+    }
+}
+
+impl Text<'_> {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.buffer.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
     }
 }
 

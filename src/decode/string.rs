@@ -118,11 +118,13 @@ fn write_escape(unit: u16, out: &mut Vec<u8>) {
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    let is = |word: u64, byte: u8| (word ^ ONES * u64::from(byte)).wrapping_sub(ONES) & !(word ^ ONES * u64::from(byte));
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let word = u64::from_le_bytes(*chunk);
         let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let marks = (control | is(word, b'"') | is(word, b'\\')) & HIGH;
+        let marks = (control | zero(word ^ QUOTES) | zero(word ^ BACKSLASHES)) & HIGH;
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
