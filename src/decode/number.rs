@@ -1,0 +1,181 @@
+//! The text of JSON numbers → doubles, correctly rounded, or exact whole numbers. It never checks the grammar.
+//!
+//! Text is a number that the reader has accepted; where it is not, the answer is some number, not a panic.
+
+/// A number beyond the largest double. Underflow is no such thing: it is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OutOfRange;
+
+/// What a number is, if it is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Exactly.
+    Is(i128),
+    /// Whole, above 10^30.
+    Huge,
+    /// Whole, below -10^30.
+    HugeNegative,
+    /// It has a fraction.
+    Not,
+}
+
+/// `10^n` that are exact as doubles.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+/// Digits of which a double can depend on each; those after them count only as "more than nothing".
+const MAX_DIGITS: usize = 770;
+/// Above this length text is cut to its significant digits first: std stops counting at exponents of five digits, which
+/// only text with thousands of zeros can reach.
+const SHORT: usize = 64;
+
+/// A number taken apart: `digits × 10^(exponent − length of fraction)`.
+struct Decimal<'a> {
+    negative: bool,
+    whole: &'a [u8],
+    fraction: &'a [u8],
+    exponent: i64,
+}
+
+/// Text in a fixed place: a long number must not cost an allocation.
+struct Text<'a> {
+    buffer: &'a mut [u8],
+    length: usize,
+}
+
+/// The nearest double; ties to even.
+pub(super) fn to_f64(text: &[u8]) -> Result<f64, OutOfRange> {
+    let decimal = Decimal::of(text);
+    if let Some(number) = decimal.exact() {
+        return Ok(number);
+    }
+    let number = if text.len() <= SHORT { parse(text) } else { decimal.significant() };
+    if number.is_finite() { Ok(number) } else { Err(OutOfRange) }
+}
+
+/// The number if it is whole, by decimal arithmetic on its text.
+pub(super) fn whole(text: &[u8]) -> Whole {
+    let decimal = Decimal::of(text);
+    // Without zeros at either end the digits decide alone.
+    let significant = decimal.digits().rev().skip_while(|&digit| digit == b'0').count();
+    let zeros = decimal.whole.len() + decimal.fraction.len() - significant;
+    let exponent = decimal.scale().saturating_add(to_i64(zeros));
+    let mut digits = decimal.digits().take(significant).skip_while(|&digit| digit == b'0').peekable();
+    if digits.peek().is_none() {
+        return Whole::Is(0);
+    }
+    if exponent < 0 {
+        return Whole::Not;
+    }
+    let mut number: i128 = 0;
+    for digit in digits.chain(std::iter::repeat_n(b'0', usize::try_from(exponent).unwrap_or(usize::MAX))) {
+        number = number * 10 + i128::from(digit - b'0');
+        if number > 10_i128.pow(30) {
+            return if decimal.negative { Whole::HugeNegative } else { Whole::Huge };
+        }
+    }
+    Whole::Is(if decimal.negative { -number } else { number })
+}
+
+impl<'a> Decimal<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let (negative, text) = text.strip_prefix(b"-").map_or((false, text), |rest| (true, rest));
+        let (whole, rest) = split_digits(text);
+        let (fraction, rest) = rest.strip_prefix(b".").map_or((&[][..], rest), split_digits);
+        let exponent = rest.strip_prefix(b"e").or_else(|| rest.strip_prefix(b"E")).map_or(0, exponent);
+        Self { negative, whole, fraction, exponent }
+    }
+
+    fn digits(&self) -> impl DoubleEndedIterator<Item = u8> + use<'a> {
+        self.whole.iter().chain(self.fraction).copied()
+    }
+
+    /// The power of ten of the last digit.
+    fn scale(&self) -> i64 {
+        self.exponent.saturating_sub(to_i64(self.fraction.len()))
+    }
+
+    /// One exact operation on two exact doubles rounds correctly (Clinger).
+    fn exact(&self) -> Option<f64> {
+        if self.whole.len() + self.fraction.len() > 18 {
+            return None;
+        }
+        let digits = self.digits().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0'));
+        let scale = self.scale();
+        let power = POWERS.get(usize::try_from(scale.unsigned_abs()).ok()?)?;
+        if digits > 1 << 53 {
+            return None;
+        }
+        let number = if scale < 0 { digits as f64 / power } else { digits as f64 * power };
+        Some(if self.negative { -number } else { number })
+    }
+
+    /// Long text: only the digits that matter, and 1 for all the rest.
+    fn significant(&self) -> f64 {
+        let zeros = self.digits().take_while(|&digit| digit == b'0').count();
+        let total = self.whole.len() + self.fraction.len() - zeros;
+        let kept = total.min(MAX_DIGITS);
+        let mut buffer = [0; MAX_DIGITS + 32];
+        let mut text = Text { buffer: &mut buffer, length: 0 };
+        if self.negative {
+            text.push(b'-');
+        }
+        self.digits().skip(zeros).take(kept).for_each(|digit| text.push(digit));
+        let mut dropped = total - kept;
+        if self.digits().skip(zeros + kept).any(|digit| digit != b'0') {
+            text.push(b'1');
+            dropped -= 1;
+        }
+        if total == 0 {
+            text.push(b'0');
+        }
+        let exponent = self.scale().saturating_add(to_i64(dropped)).clamp(-9999, 9999);
+        text.push(b'e');
+        if exponent < 0 {
+            text.push(b'-');
+        }
+        for power in [1000, 100, 10, 1] {
+            text.push(b'0' + (exponent.unsigned_abs() / power % 10) as u8);
+        }
+        parse(text.bytes())
+    }
+}
+
+impl Text<'_> {
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.buffer.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+}
+
+fn parse(text: &[u8]) -> f64 {
+    str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    text.split_at_checked(length).unwrap_or((text, &[]))
+}
+
+/// Saturates far beyond what the length of a value could make up for.
+fn exponent(text: &[u8]) -> i64 {
+    const FAR: i64 = 1 << 50;
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        Some((b'+', digits)) => (false, digits),
+        _ => (false, text),
+    };
+    let exponent = split_digits(digits).0.iter().fold(0, |sum, digit| (sum * 10 + i64::from(digit - b'0')).min(FAR));
+    if negative { -exponent } else { exponent }
+}
+
+fn to_i64(length: usize) -> i64 {
+    i64::try_from(length).unwrap_or(i64::MAX)
+}
