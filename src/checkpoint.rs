@@ -9,6 +9,10 @@
 //! A guard step is `offset:guard` in base 36, the first relative to `replay_from` and 1970, each further one relative
 //! to the one before (docs/guarantees.md, "The guard clock").
 
+mod digest;
+
+pub use digest::Digest;
+
 use crate::broker::TopicId;
 use std::fmt;
 
@@ -39,30 +43,6 @@ pub struct GuardStep {
     pub offset: i64,
     /// What it shows, in Unix milliseconds.
     pub guard_ms: i64,
-}
-
-/// Digest of the resolved configuration values that decide fates and windows.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(pub u64);
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::str::FromStr for Digest {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(Self)
-    }
 }
 
 /// Why a metadata string was not understood.

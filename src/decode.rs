@@ -13,6 +13,7 @@ mod tests;
 mod time;
 
 use crate::config::{AggregateKind, Pipeline, TimeFormat, TimeSource};
+use crate::fate::Reason;
 use detail::What;
 use json::{Found, Frame, Kind};
 use number::OutOfRange;
@@ -79,21 +80,10 @@ pub struct BadField {
 /// A value that cannot be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// Which fate.
+    /// Malformed, number out of range, or bad time.
     pub reason: Reason,
     /// What was found, and where.
     pub detail: Detail,
-}
-
-/// Why a value was refused; the first that applies, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// Not one JSON object.
-    Malformed,
-    /// A number that is read does not fit a double.
-    NumberOutOfRange,
-    /// No event time in the declared format, or none between 1970 and 9999.
-    BadTime,
 }
 
 /// Where the time comes from, with its path resolved.

@@ -154,7 +154,7 @@ impl FateCounts {
 
     /// Whether every record read has met exactly one fate. Holds at every commit.
     pub fn balanced(&self) -> bool {
-        self.read == Fate::ALL.into_iter().map(|fate| self.fate(fate)).sum() && self.partly_late <= self.merged
+        self.read == Fate::ALL.into_iter().map(|fate| self.fate(fate)).sum::<u64>() && self.partly_late <= self.merged
     }
 }
 

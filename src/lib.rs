@@ -4,10 +4,22 @@
 //!
 //! `poll → decode → merge → close → encode → produce → commit → release`
 
-#![forbid(unused_must_use)]
-
+// poll
 pub mod broker;
+// decode
+pub mod decode;
+pub mod fate;
+// merge, close
+pub mod aggregate;
+pub mod task;
+pub mod window;
+// encode, produce
+pub mod encode;
+pub mod partitioner;
+// commit, release
+pub mod checkpoint;
+pub mod lane;
+// around them
 pub mod clock;
 pub mod config;
-pub mod decode;
 pub mod error;

@@ -50,7 +50,7 @@ impl TaskContext {
         let layout = Layout::new(&pipeline.aggregates);
         let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, KeyHasher::new(seed));
         Self {
-            digest: pipeline.digest(),
+            digest: Digest::of(&pipeline),
             panes,
             keep_late,
             keep_dead,
@@ -353,7 +353,7 @@ impl Task {
 
     /// Gives all memory back; the task goes away.
     pub fn drop_state(mut self, context: &mut TaskContext) {
-        self.panes.release_all(context_panes(context));
+        self.panes.release_all(&mut context.panes);
         for closed in self.closed.drain(..) {
             context.panes.release(closed.table);
         }
@@ -400,8 +400,10 @@ impl Task {
             let detail = format_args!("event time {time_ms} is {ahead_ms} ms ahead of the clock");
             return self.reject(context.keep_dead, record, Reason::Future, detail, None);
         }
-        if let Some(bad_field) = &decoded.bad_field {
-            return self.reject(context.keep_dead, record, Reason::BadField, format_args!("{bad_field}"), None);
+        if let Some(bad) = &decoded.bad_field {
+            let name = context.pipeline.aggregates.get(bad.aggregate).map_or("", |aggregate| &aggregate.name);
+            let detail = format_args!("aggregate {name}: {}", bad.detail);
+            return self.reject(context.keep_dead, record, Reason::BadField, detail, None);
         }
         let pane_start_ms = bounds.pane_start(time_ms);
         let last_end_ms = bounds.last_end(pane_start_ms);
@@ -503,10 +505,6 @@ fn add(
     decoded: &Decoded<'_>,
 ) {
     panes.add(context, watermark_ms, record.key.unwrap_or_default(), at, |index| decoded.value(index));
-}
-
-fn context_panes(context: &mut TaskContext) -> &mut PaneContext {
-    &mut context.panes
 }
 
 #[cfg(test)]

@@ -59,11 +59,7 @@ fn outcome(decoder: &mut Decoder, kafka_timestamp_ms: i64, value: &[u8]) -> Stri
         Ok(decoded) => decoded,
         Err(Reject { reason, detail }) => {
             assert!(detail.at().is_none_or(|at| at <= value.len()), "{detail} is outside of the value");
-            return match reason {
-                Reason::Malformed => "malformed",
-                Reason::NumberOutOfRange => "number_out_of_range",
-                Reason::BadTime => "bad_time",
-            }
+            return reason.as_str()
             .to_owned();
         }
     };

@@ -150,7 +150,7 @@ mod tests {
         }
         assert_eq!(guard.steps, [GuardStep { offset: 5, guard_ms: 3000 }]);
         assert_eq!(guard.judge(3126, || 3000), Verdict::Future(126));
-        assert_eq!(guard.judge(3126, || 3001), Verdict::AcceptAndStep(3050 - 25));
+        assert_eq!(guard.judge(3125, || 3001), Verdict::AcceptAndStep(3025));
         assert_eq!(guard.judge(3150, || 3026), Verdict::AcceptAndStep(3050));
         guard.step(9, 3050);
         assert_eq!(guard.steps.len(), 2);

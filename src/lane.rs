@@ -1,0 +1,329 @@
+//! One lane: one consumer, one transactional producer, the tasks of the partitions that they own.
+//!
+//! [`Lane::step`] is a plain function of a broker, a clock and the lane's own state: it never sleeps longer than it is
+//! told to, and a simulator can drive a thousand lanes through a million faults on one thread. Its body is the eight
+//! verbs. A lane shares nothing with other lanes.
+
+mod membership;
+mod produce;
+mod tide;
+
+pub use membership::Holding;
+
+use crate::broker::{Broker, Event, RecordBatch, Slot, TopicPartition};
+use crate::checkpoint::Digest;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::encode::Encoder;
+use crate::error::BrokerError;
+use crate::metrics::LaneCounts;
+use crate::task::{State, Task, TaskContext};
+use membership::Membership;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+use tide::Tide;
+
+/// Positions and watermarks alone are committed this often.
+const POSITIONS_EVERY: Duration = Duration::from_secs(5);
+/// How often silence and positions are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a lane needs to know beyond the configuration.
+#[derive(Clone, Debug)]
+pub struct LaneOptions {
+    /// Number of the lane in its process, for logs.
+    pub lane: usize,
+    /// Seed of the hash of keys: random for each process, because keys come from outside.
+    pub seed: u64,
+    /// Capacity of the record batch in bytes.
+    pub batch_bytes: usize,
+    /// Capacity of the record batch in records.
+    pub batch_records: usize,
+    /// How long a revoked partition may be kept for its last commit.
+    pub revoke_timeout: Duration,
+    /// The digest of a former configuration whose open windows may be rebuilt under the present rules.
+    pub accept_digest: Option<Digest>,
+    /// Longest time that producing may take before a burst is split between window ends.
+    pub split_after: Duration,
+}
+
+impl LaneOptions {
+    /// The options of lane number `lane` for a configuration.
+    pub fn new(lane: usize, config: &Config) -> Self {
+        Self {
+            lane,
+            seed: 0,
+            batch_bytes: 1 << 20,
+            batch_records: 8192,
+            revoke_timeout: config.commit.timeout.min(Duration::from_secs(150)),
+            accept_digest: None,
+            split_after: config.commit.timeout / 3,
+        }
+    }
+}
+
+/// One lane.
+#[derive(Debug)]
+pub struct Lane<B, C> {
+    /// What was counted since the counts were last taken.
+    pub counts: LaneCounts,
+    options: LaneOptions,
+    config: Config,
+    broker: B,
+    clock: C,
+    context: TaskContext,
+    encoder: Encoder,
+    batch: RecordBatch,
+    events: Vec<Event>,
+    /// What is owned, by slot; slots are never used twice.
+    holdings: BTreeMap<Slot, Holding>,
+    membership: Membership,
+    tide: Tide,
+    trouble: Option<String>,
+    look_at: Duration,
+    closing: bool,
+    closed: bool,
+}
+
+/// The lane cannot go on, and neither can its process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop(pub String);
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Stop {}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Something: step again at once.
+    Busy,
+    /// Nothing was there to do.
+    Idle,
+    /// The lane has left the group; it is not to be stepped again.
+    Closed,
+}
+
+impl<B: Broker, C: Clock> Lane<B, C> {
+    /// A lane that owns nothing yet.
+    pub fn new(config: Config, options: LaneOptions, broker: B, clock: C) -> Self {
+        let keep = (config.late.is_some(), config.dead_letter.is_some());
+        let now = clock.monotonic();
+        Self {
+            counts: LaneCounts::default(),
+            context: TaskContext::new(config.pipeline.clone(), options.seed, keep.0, keep.1),
+            encoder: Encoder::new(&config),
+            batch: RecordBatch::new(options.batch_bytes, options.batch_records),
+            events: Vec::new(),
+            holdings: BTreeMap::new(),
+            membership: Membership::default(),
+            tide: Tide::new(now),
+            trouble: None,
+            look_at: now,
+            closing: false,
+            closed: false,
+            options,
+            config,
+            broker,
+            clock,
+        }
+    }
+
+    /// One round of the eight verbs; waits at most `wait` for records.
+    ///
+    /// # Errors
+    /// What the process has to stop for, with what to do next.
+    pub fn step(&mut self, wait: Duration) -> Result<Progress, Stop> {
+        if self.closed {
+            return Ok(Progress::Closed);
+        }
+        self.poll(wait)?;
+        self.merge();
+        self.close()?;
+        self.produce()?;
+        self.commit()?;
+        if self.is_done() {
+            self.leave();
+            return Ok(Progress::Closed);
+        }
+        let busy = !self.batch.is_empty() || self.tide.is_running() || self.membership.is_busy();
+        self.release();
+        Ok(if busy { Progress::Busy } else { Progress::Idle })
+    }
+
+    /// Begins to leave: what is closed is still committed, open windows are left to the next owner's replay.
+    pub fn shut_down(&mut self) {
+        self.closing = true;
+    }
+
+    /// Leaves at once, committing nothing more.
+    pub fn leave(&mut self) {
+        if !self.closed {
+            self.broker.close(Duration::from_secs(1));
+            self.closed = true;
+        }
+    }
+
+    /// The broker, for what tests and tools want to do with it.
+    pub fn broker_mut(&mut self) -> &mut B {
+        &mut self.broker
+    }
+
+    /// What the lane owns.
+    pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
+        self.holdings.values()
+    }
+
+    /// Why the lane makes no progress, if it knows.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// True from [`Self::shut_down`] on.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// **poll**: records unless a transaction is under way (what it commits must stand still), and events.
+    fn poll(&mut self, wait: Duration) -> Result<(), Stop> {
+        self.batch.clear();
+        self.events.clear();
+        let reads = !self.tide.is_running() && !self.membership.is_revoking() && !self.closing;
+        let polled = if reads {
+            let wait = self.patience(wait);
+            self.broker.poll(&mut self.batch, &mut self.events, wait)
+        } else {
+            self.broker.serve(&mut self.events)
+        };
+        polled.map_err(|error| self.stop("reading", &error))?;
+        self.counts.read_bytes += self.batch.bytes() as u64;
+        if !self.batch.is_empty() {
+            self.trouble = None;
+        }
+        Ok(())
+    }
+
+    /// **decode**, **merge**, and **close** by watermark: record by record, in order, so that nobody can observe the
+    /// batch.
+    fn merge(&mut self) {
+        let now = self.clock.monotonic();
+        let mut untrusted = Vec::new();
+        let mut touched: Option<Slot> = None;
+        let mut task: Option<&mut Task> = None;
+        for record in self.batch.iter() {
+            if touched != Some(record.slot) {
+                if let Some(task) = task.take() {
+                    task.end_batch(now);
+                }
+                touched = Some(record.slot);
+                task = self.holdings.get_mut(&record.slot).and_then(Holding::task_mut);
+            }
+            if let Some(running) = task.as_deref_mut()
+                && let Err(redelivered) = running.merge(&mut self.context, &record, &self.clock)
+            {
+                untrusted.push((record.slot, redelivered.to_string()));
+                task = None;
+            }
+        }
+        if let Some(task) = task {
+            task.end_batch(now);
+        }
+        for (slot, why) in untrusted {
+            self.take_again(slot, &why);
+        }
+    }
+
+    /// **close** by silence, and whatever else is not a record: events, rebalances, partitions to be taken over.
+    fn close(&mut self) -> Result<(), Stop> {
+        for event in std::mem::take(&mut self.events) {
+            self.handle(event)?;
+        }
+        self.rebalance()?;
+        let now = self.clock.monotonic();
+        if now >= self.look_at && !self.tide.is_running() {
+            self.look_at = now + LOOK_EVERY;
+            for (slot, holding) in &mut self.holdings {
+                if let Some(task) = holding.task_mut()
+                    && task.ask_silence(&self.context, now)
+                {
+                    self.broker.ask_ends(*slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that can wake a lane besides records.
+    fn handle(&mut self, event: Event) -> Result<(), Stop> {
+        match event {
+            Event::Assigned(partitions) => self.assigned(partitions),
+            Event::Revoked(partitions) => self.revoked(partitions),
+            Event::Lost(partitions) => self.lost(&partitions)?,
+            Event::End { slot, offset } => {
+                if let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) {
+                    task.reach_end(offset, &self.clock);
+                }
+            }
+            Event::Ends { slot, ends } => {
+                let now = self.clock.monotonic();
+                if let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) {
+                    let before = task.closed.len();
+                    task.answer_silence(&mut self.context, ends, now);
+                    let closed = task.closed.len() - before;
+                    if closed > 0 {
+                        tracing::info!(partition = %task.partition, windows = closed, watermark_ms = task.watermark_ms(),
+                            "windows closed by silence");
+                    }
+                }
+            }
+            Event::OutOfRange { slot, offset } => return Err(self.out_of_range(slot, offset)),
+            Event::Trouble(what) => {
+                tracing::warn!(lane = self.options.lane, "{what}");
+                self.trouble = Some(what);
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a poll may wait without missing what is due.
+    fn patience(&self, wait: Duration) -> Duration {
+        if self.membership.is_busy() {
+            return wait.min(LOOK_EVERY);
+        }
+        let now = self.clock.monotonic();
+        let tide = self.tide_due_at().map_or(wait, |due_at| due_at.saturating_sub(now));
+        wait.min(tide)
+    }
+
+    fn is_done(&self) -> bool {
+        self.closing && !self.tide.is_running() && !self.tasks().any(|task| self.has_news(task))
+    }
+
+    fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.holdings.values().filter_map(Holding::task)
+    }
+
+    /// True if a commit would say something that the last one did not.
+    fn has_news(&self, task: &Task) -> bool {
+        task.is_waiting()
+            || (task.state() == State::Live && task.committed.as_ref() != Some(&task.commit_point(&self.context)))
+    }
+
+    fn out_of_range(&self, slot: Slot, offset: i64) -> Stop {
+        let name = self.holdings.get(&slot).map(Holding::partition).map_or_else(String::new, TopicPartition::to_string);
+        Stop(format!(
+            "{name}: offset {offset}, where reading must go on, no longer exists: the topic's retention or somebody \
+             deleted it. Records are missing that open windows or the group still need. Raise the topic's retention; \
+             to accept the loss, stop all workers and run `tidemill state FILE --reset {name}=earliest`"
+        ))
+    }
+
+    fn stop(&self, doing: &str, error: &BrokerError) -> Stop {
+        Stop(format!("lane {}: {doing}: {error}", self.options.lane))
+    }
+}

@@ -1,0 +1,360 @@
+//! The tide: one commit of everything that waits, as a state machine that is advanced step by step.
+//!
+//! ```text
+//! Fencing ─→ Idle ─→ Producing ─→ Sending ─→ Committing ─→ (released) ─→ Idle
+//!               ↑         └──────────┴──── Aborting ──→ Idle
+//!               └─ Verifying ←─ Fencing ←─────┴── whatever is fatal or unknown at the deadline
+//! ```
+//!
+//! What a call says decides alone: retry makes the same call again, abort aborts and keeps everything for the next
+//! tide, fatal drops the producer, fences it, and reads what is committed: that tells the truth.
+
+use super::{Lane, POSITIONS_EVERY, Stop};
+use crate::broker::{Broker, CommitOffset, Committed, Slot};
+use crate::clock::Clock;
+use crate::error::{BrokerError, ErrorKind};
+use crate::task::Task;
+use std::time::Duration;
+
+/// So many aborts or lost producers in a row stop the worker: a loop must become visible.
+const FAILURES_MAX: u32 = 20;
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// Where the lane's transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// A new producer takes the transactional id; then the attempt's outcome is looked up, if it could be either.
+    Fencing { verify: bool },
+    /// Reads the committed positions to learn what became of the attempt.
+    Verifying,
+    /// No transaction.
+    Idle,
+    /// Begun; results, late records and dead letters go out.
+    Producing,
+    /// All are queued; the positions go out.
+    Sending,
+    /// Everything is sent; the outcome may be unknown from here on.
+    Committing,
+    /// On the way back.
+    Aborting,
+}
+
+/// The current or next transaction.
+#[derive(Debug)]
+pub(super) struct Tide {
+    pub(super) phase: Phase,
+    pub(super) parts: Vec<Part>,
+    pub(super) cursor: Cursor,
+    /// Every record in a batch of its own, to find the one that a topic refuses for good.
+    pub(super) isolate: bool,
+    pub(super) began: Duration,
+    /// Records queued so far; the next token.
+    pub(super) tokens: u64,
+    /// Where the next split burst goes on: every partition gets its turn.
+    pub(super) first_slot: Slot,
+    deadline: Duration,
+    not_before: Duration,
+    positions_at: Duration,
+    failures: u32,
+    fenced: u32,
+}
+
+/// One partition's share of a transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) slot: Slot,
+    /// How many of the waiting windows.
+    pub(super) windows: usize,
+    /// How many of the waiting late records and dead letters.
+    pub(super) rejected: usize,
+    /// What is committed with them.
+    pub(super) committed: Committed,
+}
+
+/// The next record to be produced: windows of a part first, row by row, then its rejected records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) part: usize,
+    pub(super) window: usize,
+    pub(super) row: usize,
+    pub(super) rejected: usize,
+}
+
+impl Tide {
+    pub(super) fn new(now: Duration) -> Self {
+        Self {
+            phase: Phase::Fencing { verify: false },
+            parts: Vec::new(),
+            cursor: Cursor::default(),
+            isolate: false,
+            began: now,
+            tokens: 0,
+            first_slot: 0,
+            deadline: now,
+            not_before: now,
+            positions_at: now,
+            failures: 0,
+            fenced: 0,
+        }
+    }
+
+    /// True if something is under way: what it commits must stand still.
+    pub(super) fn is_running(&self) -> bool {
+        self.phase != Phase::Idle
+    }
+
+    /// A rebalance explains why somebody else may have fenced us.
+    pub(super) fn forget_fencing(&mut self) {
+        self.fenced = 0;
+    }
+}
+
+impl<B: Broker, C: Clock> Lane<B, C> {
+    /// **commit**: advances the transaction as far as it goes without waiting.
+    pub(super) fn commit(&mut self) -> Result<(), Stop> {
+        if self.tide.is_running() && self.is_revoke_overdue() {
+            self.abandon_tide("the time for a last commit before giving partitions back is over");
+        }
+        loop {
+            let before = self.tide.phase;
+            match before {
+                Phase::Idle | Phase::Producing => return Ok(()),
+                Phase::Fencing { verify } => self.fence(verify)?,
+                Phase::Verifying => self.verify()?,
+                Phase::Sending => self.send_offsets()?,
+                Phase::Committing => self.end_transaction()?,
+                Phase::Aborting => self.abort()?,
+            }
+            if self.tide.phase == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Idle ⇒ Producing, if something is due.
+    pub(super) fn begin_tide(&mut self) -> Result<(), Stop> {
+        let now = self.clock.monotonic();
+        if self.tide_due_at().is_none_or(|due_at| now < due_at) {
+            return Ok(());
+        }
+        let parts = self.parts();
+        self.tide.positions_at = now + POSITIONS_EVERY;
+        if parts.is_empty() {
+            return Ok(());
+        }
+        match self.broker.begin() {
+            Ok(()) => {
+                self.tide.parts = parts;
+                self.tide.cursor = Cursor::default();
+                self.tide.tokens = 0;
+                self.tide.began = now;
+                self.tide.deadline = now + self.config.commit.timeout;
+                self.tide.phase = Phase::Producing;
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::Retry => Ok(()),
+            Err(error) => self.lose_producer("beginning a transaction", &error, false),
+        }
+    }
+
+    /// When the next transaction is due; `None` if nothing waits and positions are not due either.
+    pub(super) fn tide_due_at(&self) -> Option<Duration> {
+        let soonest = self.tide.not_before;
+        let forced = self.closing || self.membership.is_revoking();
+        let unpinned = || self.tasks().any(|task| task.committed.is_none());
+        if forced || unpinned() {
+            return Some(soonest);
+        }
+        if self.tasks().any(Task::is_waiting) {
+            return Some(soonest.max(self.tide.began + self.config.commit.interval));
+        }
+        Some(soonest.max(self.tide.positions_at))
+    }
+
+    /// Something went wrong that leaves the transaction decided as "not": keep everything for the next one.
+    pub(super) fn abandon_tide(&mut self, why: &str) {
+        if matches!(self.tide.phase, Phase::Producing | Phase::Sending) {
+            tracing::warn!(lane = self.options.lane, why, "transaction is aborted");
+            self.tide.phase = Phase::Aborting;
+        }
+    }
+
+    /// The producer is lost: another one takes the transactional id.
+    pub(super) fn lose_producer(&mut self, doing: &str, error: &BrokerError, verify: bool) -> Result<(), Stop> {
+        tracing::warn!(lane = self.options.lane, doing, %error, verify, "producer is replaced");
+        if verify {
+            self.counts.unknown += 1;
+        } else {
+            self.counts.aborted += 1;
+        }
+        if error.fenced {
+            self.tide.fenced += 1;
+            if self.tide.fenced >= 2 {
+                return Err(Stop(format!(
+                    "lane {}: fenced twice without a rebalance ({error}): another worker uses the same transactional \
+                     id. Give each worker its own `kafka.instance`, or leave it unset",
+                    self.options.lane
+                )));
+            }
+        }
+        self.tide.phase = Phase::Fencing { verify };
+        self.fail(doing, error)
+    }
+
+    /// What each partition has to commit now.
+    fn parts(&mut self) -> Vec<Part> {
+        let first_slot = self.tide.first_slot;
+        let mut parts: Vec<_> = self
+            .tasks()
+            .filter(|task| self.has_news(task))
+            .map(|task| Part {
+                slot: task.slot,
+                windows: task.closed.len(),
+                rejected: task.rejected.len(),
+                committed: task.commit_point(&self.context),
+            })
+            .collect();
+        parts.sort_by_key(|part| (part.slot < first_slot, part.slot));
+        parts
+    }
+
+    /// Fencing ⇒ Verifying | Idle.
+    fn fence(&mut self, verify: bool) -> Result<(), Stop> {
+        if self.clock.monotonic() < self.tide.not_before {
+            return Ok(());
+        }
+        match self.broker.renew_producer(self.tide.isolate) {
+            Ok(()) => {
+                self.tide.phase = if verify { Phase::Verifying } else { Phase::Idle };
+                Ok(())
+            }
+            Err(error) => self.retry_or_lose("taking the transactional id", error, verify),
+        }
+    }
+
+    /// Verifying ⇒ Idle: what is committed tells whether the attempt is visible.
+    fn verify(&mut self) -> Result<(), Stop> {
+        let owned: Vec<_> = self
+            .tide
+            .parts
+            .iter()
+            .filter_map(|part| Some((part.clone(), self.holdings.get(&part.slot)?.task()?)))
+            .map(|(part, task)| (part, task.partition.clone(), task.committed.clone()))
+            .collect();
+        let partitions: Vec<_> = owned.iter().map(|(_, partition, _)| partition.clone()).collect();
+        let committed = match self.broker.committed(&partitions) {
+            Ok(committed) => committed,
+            Err(error) => return self.retry_or_lose("reading what is committed", error, true),
+        };
+        let mut visible = Vec::new();
+        for ((part, partition, before), now) in owned.into_iter().zip(committed) {
+            if now.as_ref() == Some(&part.committed) {
+                visible.push(part);
+            } else if now != before {
+                self.take_again(part.slot, &format!("neither our last commit nor the attempted one stands for {partition}"));
+            }
+        }
+        tracing::info!(lane = self.options.lane, partitions = visible.len(), "transaction of unknown outcome: visible");
+        self.finish_parts(visible);
+        self.tide.phase = Phase::Idle;
+        Ok(())
+    }
+
+    /// Sending ⇒ Committing.
+    fn send_offsets(&mut self) -> Result<(), Stop> {
+        let offsets: Vec<_> = self
+            .tide
+            .parts
+            .iter()
+            .filter_map(|part| {
+                let task = self.holdings.get(&part.slot)?.task()?;
+                Some(CommitOffset { partition: task.partition.clone(), committed: part.committed.clone() })
+            })
+            .collect();
+        match self.broker.send_offsets(&offsets) {
+            Ok(()) => {
+                self.tide.phase = Phase::Committing;
+                Ok(())
+            }
+            Err(error) => self.failed("sending positions", error, false),
+        }
+    }
+
+    /// Committing ⇒ Idle, released.
+    fn end_transaction(&mut self) -> Result<(), Stop> {
+        match self.broker.commit() {
+            Ok(()) => {
+                let took = self.clock.monotonic().saturating_sub(self.tide.began);
+                self.counts.committed += 1;
+                self.counts.commit_durations.observe(took);
+                self.tasks_mut().for_each(|task| task.discount_silence(took));
+                self.tide.failures = 0;
+                self.tide.fenced = 0;
+                self.trouble = None;
+                let parts = std::mem::take(&mut self.tide.parts);
+                self.finish_parts(parts);
+                let isolated = std::mem::replace(&mut self.tide.isolate, false);
+                self.tide.phase = if isolated { Phase::Fencing { verify: false } } else { Phase::Idle };
+                Ok(())
+            }
+            Err(error) => self.failed("committing", error, true),
+        }
+    }
+
+    /// Aborting ⇒ Idle, or Fencing if a record was refused for good.
+    fn abort(&mut self) -> Result<(), Stop> {
+        let mut refused = Vec::new();
+        self.broker.refused(&mut refused);
+        self.mark_refused(&refused)?;
+        match self.broker.abort() {
+            Ok(()) => {
+                self.counts.aborted += 1;
+                self.tide.phase = if self.tide.isolate { Phase::Fencing { verify: false } } else { Phase::Idle };
+                Ok(())
+            }
+            Err(error) => self.retry_or_lose("aborting", error, false),
+        }
+    }
+
+    /// A call inside the transaction failed. `verify`: its outcome may be either, if nobody says.
+    pub(super) fn failed(&mut self, doing: &str, error: BrokerError, verify: bool) -> Result<(), Stop> {
+        if error.kind == ErrorKind::Abort {
+            tracing::warn!(lane = self.options.lane, doing, %error, "transaction is aborted");
+            self.tide.phase = Phase::Aborting;
+            return self.fail(doing, &error);
+        }
+        self.retry_or_lose(doing, error, verify)
+    }
+
+    fn retry_or_lose(&mut self, doing: &str, error: BrokerError, verify: bool) -> Result<(), Stop> {
+        self.trouble = Some(format!("{doing}: {error}"));
+        let fencing = matches!(self.tide.phase, Phase::Fencing { .. } | Phase::Verifying);
+        if error.kind == ErrorKind::Retry && (fencing || self.clock.monotonic() < self.tide.deadline) {
+            return Ok(());
+        }
+        self.lose_producer(doing, &error, verify)
+    }
+
+    /// Counts a failure and waits a little longer each time.
+    fn fail(&mut self, doing: &str, error: &BrokerError) -> Result<(), Stop> {
+        self.tide.failures += 1;
+        if self.tide.failures >= FAILURES_MAX {
+            return Err(Stop(format!(
+                "lane {}: {FAILURES_MAX} transactions in a row failed, the last while {doing}: {error}. Nothing is \
+                 lost: uncommitted records are read again after a restart",
+                self.options.lane
+            )));
+        }
+        let backoff = Duration::from_millis(5 << self.tide.failures.min(10)).min(BACKOFF_MAX);
+        self.tide.not_before = self.clock.monotonic() + backoff;
+        Ok(())
+    }
+
+    fn is_revoke_overdue(&self) -> bool {
+        self.membership.is_revoke_overdue(self.clock.monotonic())
+    }
+
+    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.holdings.values_mut().filter_map(super::Holding::task_mut)
+    }
+}
