@@ -56,6 +56,10 @@ pub(super) fn to_f64(text: &[u8]) -> Result<f64, OutOfRange> {
 
 /// The number if it is whole, by decimal arithmetic on its text.
 pub(super) fn whole(text: &[u8]) -> Whole {
+    // What nearly all times look like.
+    if text.len() <= 18 && text.iter().all(u8::is_ascii_digit) {
+        return Whole::Is(text.iter().fold(0_i64, |number, digit| number * 10 + i64::from(digit - b'0')).into());
+    }
     let decimal = Decimal::of(text);
     // Without zeros at either end the digits decide alone.
     let significant = decimal.digits().rev().skip_while(|&digit| digit == b'0').count();
