@@ -1,0 +1,121 @@
+//! Metrics and health over HTTP: `/metrics`, `/livez`, `/readyz`.
+//!
+//! Reads what lanes say about themselves ([`Status`]) and counts ([`Metrics`]); never waits for a lane, never sees a
+//! record, never answers with anything secret.
+
+mod door;
+
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::status::{NotReady, Status};
+use anyhow::Context;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use door::Door;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// A request line with more bytes, or headers with more in total, are refused: a scrape needs some hundred.
+const HEADERS_BYTES_MAX: usize = 8 << 10;
+
+/// On top of `commit.timeout`, the longest that a lane may take for one step.
+const STEP_ALLOWANCE: Duration = Duration::from_secs(30);
+
+/// What the pages are made of.
+#[derive(Clone)]
+pub struct Pages {
+    metrics: Metrics,
+    status: Status,
+    clock: Arc<dyn Clock + Send + Sync>,
+    stuck_after: Duration,
+}
+
+impl Pages {
+    /// Pages over these; `clock` is the one whose monotonic time the lanes write into `status`.
+    pub fn new(
+        metrics: Metrics,
+        status: Status,
+        clock: Arc<dyn Clock + Send + Sync>,
+        commit_timeout: Duration,
+    ) -> Self {
+        Self { metrics, status, clock, stuck_after: commit_timeout.saturating_add(STEP_ALLOWANCE) }
+    }
+}
+
+/// Takes the address; port 0 takes any free one (see [`TcpListener::local_addr`]).
+///
+/// # Errors
+/// The address is taken or not ours, with what to do next.
+pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}: set http.listen to a free address, or to off"))
+}
+
+/// Answers until `shutdown` is ready.
+///
+/// # Errors
+/// The listener is lost.
+pub async fn serve(
+    listener: TcpListener,
+    pages: Pages,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    axum::serve(Door::new(listener), router(pages)).with_graceful_shutdown(shutdown).await.context("HTTP server")
+}
+
+fn router(pages: Pages) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .layer(from_fn(within_limits))
+        .with_state(pages)
+}
+
+async fn metrics(State(pages): State<Pages>) -> Response {
+    match pages.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot gather metrics: {error}\n")).into_response(),
+    }
+}
+
+/// Fails only when a lane is stuck: a restart would help. Never because Kafka is away: a restart would not.
+async fn livez(State(pages): State<Pages>) -> Response {
+    let stuck = pages.status.stuck(pages.clock.monotonic(), pages.stuck_after);
+    lines(stuck.iter().map(|(lane, silence)| format!("lane {lane} stuck: no step for {} s", silence.as_secs())))
+}
+
+async fn readyz(State(pages): State<Pages>) -> Response {
+    lines(pages.status.not_ready().iter().map(NotReady::to_string))
+}
+
+/// 200 without complaints, else 503 with one on each line.
+fn lines(complaints: impl Iterator<Item = String>) -> Response {
+    let text: String = complaints.map(|line| line.replace(['\n', '\r'], " ") + "\n").collect();
+    if text.is_empty() { "ok\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, text).into_response() }
+}
+
+/// No page reads a body, so one that announces a body is refused before it comes.
+async fn within_limits(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>();
+    if bytes + request.uri().path().len() > HEADERS_BYTES_MAX {
+        return (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers too large\n").into_response();
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if announced || headers.contains_key(header::TRANSFER_ENCODING) {
+        let close = [(header::CONNECTION, "close")];
+        return (StatusCode::PAYLOAD_TOO_LARGE, close, "no page here takes a body\n").into_response();
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests;

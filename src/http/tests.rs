@@ -1,0 +1,135 @@
+//! The pages as a scraper and as a rude peer see them, over a real loopback socket.
+
+use super::*;
+use crate::broker::TopicPartition;
+use crate::clock::ManualClock;
+use crate::status::{PartitionState, PartitionStatus, Phase};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Instant;
+
+struct Server {
+    address: SocketAddr,
+    status: Status,
+    clock: ManualClock,
+}
+
+/// A server on a thread of its own, which ends with the test process.
+fn server(connections: usize, patience: Duration) -> Server {
+    let (status, clock) = (Status::new(), ManualClock::at(0));
+    let pages = Pages::new(Metrics::new().unwrap(), status.clone(), Arc::new(clock.clone()), Duration::from_secs(30));
+    let (address_tx, address_rx) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            address_tx.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(Door::with_limits(listener, connections, patience), router(pages)).await.unwrap();
+        });
+    });
+    Server { address: address_rx.recv().unwrap(), status, clock }
+}
+
+fn calm_server() -> Server {
+    server(8, Duration::from_secs(20))
+}
+
+impl Server {
+    fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Status code and body of a GET.
+    fn get(&self, path: &str) -> (u16, String) {
+        let answer = self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+}
+
+#[test]
+fn metrics_are_in_the_text_format() {
+    let server = calm_server();
+    let answer = server.send("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
+    assert!(answer.contains("\ntidemill_poll_records_total 0\n"), "{answer}");
+    assert_eq!(server.get("/nothing").0, 404);
+}
+
+#[test]
+fn readiness_gives_each_reason_a_line() {
+    let server = calm_server();
+    assert_eq!(server.get("/readyz"), (503, "starting\n".into()));
+    server.status.lane(0, Duration::ZERO, Phase::Running);
+    assert_eq!(server.get("/readyz"), (200, "ok\n".into()));
+    let held = PartitionStatus {
+        partition: TopicPartition { topic: "flights".into(), partition: 2 },
+        state: PartitionState::Held,
+        watermark_ms: None,
+        position: 0,
+        lag: None,
+        restore: None,
+        held_because: Some("two\nlines".into()),
+        open_windows: 0,
+    };
+    server.status.partition(held);
+    server.status.drain();
+    assert_eq!(server.get("/readyz"), (503, "draining\nheld flights[2] because two lines\n".into()));
+}
+
+#[test]
+fn liveness_fails_only_for_a_lane_without_steps() {
+    let server = calm_server();
+    assert_eq!(server.get("/livez").0, 200);
+    server.status.lane(3, Duration::ZERO, Phase::Waiting("no broker".into()));
+    server.clock.advance(Duration::from_secs(60));
+    assert_eq!(server.get("/livez").0, 200);
+    server.clock.advance(Duration::from_secs(1));
+    assert_eq!(server.get("/livez"), (503, "lane 3 stuck: no step for 61 s\n".into()));
+}
+
+#[test]
+fn bodies_and_giant_headers_are_refused() {
+    let server = calm_server();
+    let body = "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
+    assert!(server.send(body).starts_with("HTTP/1.1 413"));
+    let header = format!("GET /livez HTTP/1.1\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(9 << 10));
+    assert!(server.send(&header).starts_with("HTTP/1.1 431"));
+    assert_eq!(server.get("/livez").0, 200);
+}
+
+#[test]
+fn a_peer_that_dawdles_loses_its_place() {
+    let server = server(1, Duration::from_millis(300));
+    let mut slow = TcpStream::connect(server.address).unwrap();
+    let trickle = thread::spawn(move || {
+        for byte in b"GET /livez HTTP/1.1\r\nHost: x\r\nX: 1234567890123456789012345678901234567890\r\n\r\n" {
+            if slow.write_all(&[*byte]).is_err() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        let mut answer = Vec::new();
+        drop(slow.read_to_end(&mut answer));
+        answer
+    });
+    let asked = Instant::now();
+    assert_eq!(server.get("/livez").0, 200);
+    assert!(asked.elapsed() < Duration::from_secs(3), "the place must be free before the slow request is whole");
+    assert!(!trickle.join().unwrap().starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn a_taken_address_is_refused_with_what_to_do() {
+    let server = calm_server();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let refusal = runtime.block_on(bind(server.address)).unwrap_err().to_string();
+    assert!(refusal.contains("set http.listen"), "{refusal}");
+}

@@ -1,0 +1,276 @@
+//! What the lanes say about themselves, for health checks and people.
+//!
+//! Lanes write it now and then (never for each record), HTTP reads it. Records never pass through it, and nothing in
+//! the core reads it back.
+
+use crate::broker::TopicPartition;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The state of the process, shared by its threads; clones are handles of the same.
+#[derive(Clone, Debug, Default)]
+pub struct Status(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    draining: bool,
+    lanes: BTreeMap<usize, LaneStatus>,
+    partitions: BTreeMap<TopicPartition, PartitionStatus>,
+}
+
+/// What a lane is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not yet a member of the group.
+    Starting,
+    /// Waiting for a broker; what for, for people (`"no broker reachable at localhost:9092"`).
+    Waiting(String),
+    /// Stepping.
+    Running,
+    /// Committing what is closed before it leaves.
+    Draining,
+    /// Left for good; no steps are expected any more.
+    Stopped,
+}
+
+/// One lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// Monotonic time of its last step, by the process's clock.
+    pub last_step: Duration,
+    /// What it is doing.
+    pub phase: Phase,
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PartitionState {
+    /// Reading again what its open windows hold.
+    Restoring,
+    /// Merging new records.
+    Live,
+    /// Standing still until an operator decides.
+    Held,
+    /// Standing still until memory or the sink has room; ready all the same.
+    Paused,
+}
+
+impl PartitionState {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Restoring, Self::Live, Self::Held, Self::Paused];
+
+    /// The word for it in metrics and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Restoring => "restoring",
+            Self::Live => "live",
+            Self::Held => "held",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// One source partition that this process owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// What its task is doing.
+    pub state: PartitionState,
+    /// The watermark in Unix ms; absent before the first record.
+    pub watermark_ms: Option<i64>,
+    /// Next offset to read.
+    pub position: i64,
+    /// Records up to the last stable offset, if the broker has said.
+    pub lag: Option<i64>,
+    /// Offsets of the restore, half-open: where it began and where it ends; absent when there was none.
+    pub restore: Option<(i64, i64)>,
+    /// Why it is held, for people: goes on from "held topic[0] because".
+    pub held_because: Option<String>,
+    /// Windows open now.
+    pub open_windows: u64,
+}
+
+impl PartitionStatus {
+    /// How much of the restore is done, from 0 to 1; 1 when there is nothing to restore.
+    pub fn restored_ratio(&self) -> f64 {
+        match (self.state, self.restore) {
+            (PartitionState::Restoring, Some((from, to))) if to > from => {
+                ((self.position - from) as f64 / (to - from) as f64).clamp(0.0, 1.0)
+            }
+            (PartitionState::Restoring, _) => 0.0,
+            _ => 1.0,
+        }
+    }
+}
+
+/// One reason why the process is not ready.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotReady {
+    /// No lane has said anything, or this one is not yet a member of the group.
+    Starting,
+    /// SIGTERM came, or a lane has ended.
+    Draining,
+    /// A lane waits for a broker; what for.
+    WaitingForBroker(String),
+    /// A partition is being restored; the share that is done.
+    Restoring(TopicPartition, f64),
+    /// A partition stands still; why.
+    Held(TopicPartition, String),
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("starting"),
+            Self::Draining => f.write_str("draining"),
+            Self::WaitingForBroker(why) => write!(f, "waiting for broker: {why}"),
+            Self::Restoring(partition, ratio) => write!(f, "restoring {partition}: {:.0} %", ratio * 100.0),
+            Self::Held(partition, why) => write!(f, "held {partition} because {why}"),
+        }
+    }
+}
+
+impl Status {
+    /// No lane yet: not ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A lane says that it has made a step at `now` (monotonic), and what it is doing. Call it before the first step
+    /// too: silence counts from there.
+    pub fn lane(&self, lane: usize, now: Duration, phase: Phase) {
+        self.lock().lanes.insert(lane, LaneStatus { last_step: now, phase });
+    }
+
+    /// A lane tells about a partition that it owns.
+    pub fn partition(&self, status: PartitionStatus) {
+        self.lock().partitions.insert(status.partition.clone(), status);
+    }
+
+    /// The partition is no longer ours.
+    pub fn drop_partition(&self, partition: &TopicPartition) {
+        self.lock().partitions.remove(partition);
+    }
+
+    /// The process is on its way out: not ready from here on.
+    pub fn drain(&self) {
+        self.lock().draining = true;
+    }
+
+    /// Every reason why the process is not ready; empty when it is. A worker without partitions is ready.
+    pub fn not_ready(&self) -> Vec<NotReady> {
+        let inner = self.lock();
+        let mut reasons = Vec::new();
+        if inner.draining || inner.lanes.values().any(|lane| matches!(lane.phase, Phase::Draining | Phase::Stopped)) {
+            reasons.push(NotReady::Draining);
+        }
+        if inner.lanes.is_empty() || inner.lanes.values().any(|lane| lane.phase == Phase::Starting) {
+            reasons.push(NotReady::Starting);
+        }
+        for lane in inner.lanes.values() {
+            if let Phase::Waiting(why) = &lane.phase {
+                let reason = NotReady::WaitingForBroker(why.clone());
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+        reasons.extend(inner.partitions.values().filter_map(|it| match it.state {
+            PartitionState::Live | PartitionState::Paused => None,
+            PartitionState::Restoring => Some(NotReady::Restoring(it.partition.clone(), it.restored_ratio())),
+            PartitionState::Held => {
+                let why = it.held_because.clone().unwrap_or_else(|| "of an unknown reason".to_owned());
+                Some(NotReady::Held(it.partition.clone(), why))
+            }
+        }));
+        reasons
+    }
+
+    /// Lanes without a step for longer than `limit` at `now`, with the length of their silence. A broker that is
+    /// away stops nobody's steps.
+    pub fn stuck(&self, now: Duration, limit: Duration) -> Vec<(usize, Duration)> {
+        let inner = self.lock();
+        let silent = inner.lanes.iter().filter(|(_, lane)| lane.phase != Phase::Stopped);
+        let silent = silent.map(|(number, lane)| (*number, now.saturating_sub(lane.last_step)));
+        silent.filter(|(_, silence)| *silence > limit).collect()
+    }
+
+    /// All lanes as they last said.
+    pub fn lanes(&self) -> BTreeMap<usize, LaneStatus> {
+        self.lock().lanes.clone()
+    }
+
+    /// All partitions of this process as their lanes last said.
+    pub fn partitions(&self) -> Vec<PartitionStatus> {
+        self.lock().partitions.values().cloned().collect()
+    }
+
+    /// A thread that panicked while it wrote has replaced whole entries or none: what is there can be read.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn partition(number: i32, state: PartitionState) -> PartitionStatus {
+        PartitionStatus {
+            partition: TopicPartition { topic: "flights".into(), partition: number },
+            state,
+            watermark_ms: None,
+            position: 150,
+            lag: None,
+            restore: Some((100, 200)),
+            held_because: (state == PartitionState::Held).then(|| "its metadata is garbage".to_owned()),
+            open_windows: 0,
+        }
+    }
+
+    fn reasons(status: &Status) -> String {
+        status.not_ready().iter().map(NotReady::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn readiness_names_each_reason() {
+        let status = Status::new();
+        assert_eq!(reasons(&status), "starting");
+        status.lane(0, NOW, Phase::Starting);
+        assert_eq!(reasons(&status), "starting");
+        status.lane(0, NOW, Phase::Waiting("nobody at localhost:9092".into()));
+        status.lane(1, NOW, Phase::Waiting("nobody at localhost:9092".into()));
+        assert_eq!(reasons(&status), "waiting for broker: nobody at localhost:9092");
+        status.lane(0, NOW, Phase::Running);
+        status.lane(1, NOW, Phase::Running);
+        assert_eq!(reasons(&status), "");
+        status.partition(partition(0, PartitionState::Restoring));
+        status.partition(partition(1, PartitionState::Held));
+        status.partition(partition(2, PartitionState::Live));
+        assert_eq!(reasons(&status), "restoring flights[0]: 50 %, held flights[1] because its metadata is garbage");
+        status.partition(partition(0, PartitionState::Live));
+        status.drop_partition(&partition(1, PartitionState::Held).partition);
+        assert_eq!(reasons(&status), "");
+        status.drain();
+        assert_eq!(reasons(&status), "draining");
+    }
+
+    #[test]
+    fn only_a_lane_without_steps_is_stuck() {
+        let status = Status::new();
+        let limit = Duration::from_secs(60);
+        assert!(status.stuck(NOW, limit).is_empty());
+        status.lane(0, NOW, Phase::Waiting("nobody".into()));
+        status.lane(1, NOW + limit, Phase::Running);
+        assert!(status.stuck(NOW + limit, limit).is_empty());
+        let later = NOW + limit + Duration::from_secs(1);
+        assert_eq!(status.stuck(later, limit), [(0, Duration::from_secs(61))]);
+        status.lane(0, NOW, Phase::Stopped);
+        assert!(status.stuck(later, limit).is_empty());
+    }
+}
