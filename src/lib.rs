@@ -19,11 +19,12 @@ pub mod partitioner;
 // commit, release
 pub mod checkpoint;
 pub mod lane;
+// the brokers
+pub mod sim;
 // around them
 pub mod clock;
 pub mod config;
 pub mod error;
-pub mod fate;
 pub mod http;
 pub mod instance;
 pub mod logs;
