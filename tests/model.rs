@@ -3,11 +3,13 @@
 //! Nothing of the program runs here: what the model is compared with is the document and facts found independently.
 
 mod support {
+    pub mod generate;
     pub mod model;
 }
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use support::generate::{self, Random};
 use support::model::json::Json;
 use support::model::number::{Decimal, shown};
 use support::model::result::{ModelWindow, read_result};
@@ -680,4 +682,64 @@ fn flights_by_carrier_in_six_hours_every_hour_come_to_the_known_facts() {
     assert_eq!(facts.fates, BTreeMap::from([("merged", 336_669), ("partly_late", 13_877), ("late", 107)]));
     assert_eq!(facts.windows_by_watermark + facts.windows_at_the_end, 96_854);
     assert_eq!(facts.count, 1_999_305);
+}
+
+/// What one generated partition comes to: fates by name, and all windows.
+fn generated(seed: u64) -> (Pipeline, Vec<(Fate, i64)>, Vec<ModelWindow>) {
+    let random = Random::new(seed);
+    let pipeline = generate::pipeline(&random);
+    let mut task = ModelTask::new(&pipeline);
+    let mut fates = Vec::new();
+    let mut windows = Vec::new();
+    for record in generate::records(&random, &pipeline, 300) {
+        let clock = GuardClock::Now(record.now_ms);
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        fates.push((task.record(record.offset, record.kafka_timestamp_ms, key, value, clock), record.offset));
+        windows.extend(task.closed());
+    }
+    windows.extend(finish(task));
+    (pipeline, fates, windows)
+}
+
+#[test]
+fn generated_streams_meet_every_fate_and_keep_the_laws() {
+    let mut met: BTreeMap<String, u64> = BTreeMap::new();
+    generate::for_each_seed(300, |seed| {
+        let (pipeline, fates, windows) = generated(seed);
+        assert_eq!(generated(seed), (pipeline.clone(), fates.clone(), windows.clone()));
+        for (fate, _) in &fates {
+            let name = match fate {
+                Fate::Late { .. } => "late".to_owned(),
+                fate => format!("{fate:?}"),
+            };
+            *met.entry(name).or_default() += 1;
+        }
+        assert!(windows.is_sorted_by_key(|window| window.end_ms));
+        let places: std::collections::BTreeSet<_> =
+            windows.iter().map(|window| (&window.key, window.start_ms)).collect();
+        assert_eq!(places.len(), windows.len(), "each window once");
+        let merged = fates.iter().filter(|(fate, _)| matches!(fate, Fate::Merged { .. })).count() as u64;
+        let counts = pipeline.aggregates.iter().filter(|aggregate| aggregate.path.is_none());
+        for count in counts.filter(|_| pipeline.window.every_ms == pipeline.window.size_ms) {
+            let counted: u64 = windows.iter().map(|window| window.value(&count.name).parse::<u64>().unwrap()).sum();
+            assert_eq!(counted, merged);
+        }
+    });
+    println!("{met:#?}");
+    let reasons =
+        ["null_key", "too_large", "unknown_key", "malformed", "number_out_of_range", "bad_time", "future", "bad_field"];
+    let dead = reasons.map(|reason| format!("{:?}", Fate::Dead(reason)));
+    let others = [Fate::Ignored, MERGED, Fate::Merged { partly_late: true }].map(|fate| format!("{fate:?}"));
+    for name in dead.into_iter().chain(others).chain(["late".to_owned()]) {
+        assert!(
+            std::env::var("TIDEMILL_SEED").is_ok() || met.get(&name).is_some_and(|&count| count >= 100),
+            "{name}: {met:#?}"
+        );
+    }
+}
+
+#[test]
+fn the_smallest_failing_stream_is_found() {
+    let fails = |items: &[i32]| items.contains(&3) && items.contains(&70);
+    assert_eq!(generate::smallest(&(0..100).collect::<Vec<_>>(), fails), [3, 70]);
 }
