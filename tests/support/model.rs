@@ -40,6 +40,18 @@ pub enum Fate {
     },
 }
 
+impl Fate {
+    /// The documented reason; `None` for a merged record.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Fate::Ignored => Some("tombstone"),
+            Fate::Dead(reason) => Some(reason),
+            Fate::Late { .. } => Some("late"),
+            Fate::Merged { .. } => None,
+        }
+    }
+}
+
 /// How the model learns whether a record is from the future.
 #[derive(Clone, Copy, Debug)]
 pub enum GuardClock {

@@ -54,7 +54,7 @@ fn sum<'a>(pipeline: &Pipeline, doubles: impl Iterator<Item = (&'a Merged, f64)>
         all.merge(pane);
     }
     let sum = all.sum + all.compensation;
-    (sum.is_finite() && !all.overflowed).then_some(sum)
+    sum.is_finite().then_some(sum) // once infinite, a sum never comes back
 }
 
 /// `gcd(size, every)`.
@@ -71,7 +71,6 @@ fn pane_ms(pipeline: &Pipeline) -> i64 {
 struct Neumaier {
     sum: f64,
     compensation: f64,
-    overflowed: bool,
 }
 
 impl Neumaier {
@@ -79,12 +78,10 @@ impl Neumaier {
         let sum = self.sum + x;
         self.compensation += if self.sum.abs() >= x.abs() { (self.sum - sum) + x } else { (x - sum) + self.sum };
         self.sum = sum;
-        self.overflowed |= !sum.is_finite();
     }
 
     fn merge(&mut self, other: &Neumaier) {
         self.add(other.sum);
         self.compensation += other.compensation;
-        self.overflowed |= other.overflowed;
     }
 }

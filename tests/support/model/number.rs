@@ -31,7 +31,7 @@ impl Decimal {
         let sign = if self.negative { "-" } else { "" };
         let power = self.exponent + self.digits.len() as i128;
         // One digit before the power keeps the power itself small: the parser of the library gives up on long ones.
-        let double: f64 = format!("{sign}0.{}e{}", self.digits, power.clamp(-9999, 9999)).parse().ok()?;
+        let double: f64 = format!("{sign}0.{}e{power}", self.digits).parse().ok()?;
         double.is_finite().then_some(double)
     }
 
