@@ -172,7 +172,13 @@ mod tests {
 
     fn checkpoint() -> impl Strategy<Value = Checkpoint> {
         let step = (0..1_i64 << 40, 1..1_i64 << 38);
-        (0..1_i64 << 50, proptest::option::of(0..1_i64 << 47), proptest::collection::vec(step, 0..48), any::<u64>(), any::<[u8; 16]>())
+        (
+            0..1_i64 << 50,
+            proptest::option::of(0..1_i64 << 47),
+            proptest::collection::vec(step, 0..48),
+            any::<u64>(),
+            any::<[u8; 16]>(),
+        )
             .prop_map(|(replay_from, watermark_ms, steps, digest, topic_id)| {
                 let (mut offset, mut guard_ms) = (replay_from, 1_700_000_000_000);
                 let guard = steps

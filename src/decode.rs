@@ -230,6 +230,7 @@ fn field_time(found: Found, format: TimeFormat, value: &[u8]) -> Result<i64, Rej
                 .map_err(|OutOfRange| out_of_range(at))?
                 .map_err(|bad| bad_time(bad, Some(at)))
         }
+        (Kind::Number, TimeFormat::Rfc3339) if number::to_f64(found.text(value)).is_err() => Err(out_of_range(at)),
         (found, _) => {
             Err(Reject { reason: Reason::BadTime, detail: Detail::new(What::NotATime(found, format), Some(at)) })
         }

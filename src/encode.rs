@@ -128,7 +128,12 @@ mod tests {
                 true,
                 r#"{"key":"a\"\\\n\u0001","topic":"in\"put","partition":3,"window_start":-15,"window_end":-5,"n":1,"sum":1.5}"#,
             ),
-            (&[0xff, 0xfe], false, false, r#"{"key_base64":"//4=","window_start":-15,"window_end":-5,"n":1,"sum":1.5}"#),
+            (
+                &[0xff, 0xfe],
+                false,
+                false,
+                r#"{"key_base64":"//4=","window_start":-15,"window_end":-5,"n":1,"sum":1.5}"#,
+            ),
         ];
         for (key, with_topic, with_partition, expected) in table {
             assert_eq!(encoded(key, with_topic, with_partition), expected);

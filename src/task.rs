@@ -15,7 +15,7 @@ use crate::checkpoint::{Checkpoint, Digest};
 use crate::clock::Clock;
 use crate::config::Pipeline;
 use crate::decode::{Decoded, Decoder};
-use crate::fate::{FateCounts, Reason};
+use crate::fate::{Fate, FateCounts, Reason};
 use crate::window::bounds::Bounds;
 use crate::window::panes::{PaneContext, Panes};
 use crate::window::table::{KeyHasher, Table};
@@ -98,6 +98,10 @@ pub struct Task {
     pub gap_offsets: u64,
     /// Records read again to rebuild the open windows.
     pub restored_records: u64,
+    /// Late records that no topic was configured for.
+    pub dropped_late: u64,
+    /// Dead letters that no topic was configured for.
+    pub dropped_dead: u64,
     topic_id: TopicId,
     state: State,
     position: i64,
@@ -191,6 +195,8 @@ impl Task {
             closed: VecDeque::new(),
             gap_offsets: 0,
             restored_records: 0,
+            dropped_late: 0,
+            dropped_dead: 0,
             topic_id,
             state: State::Live,
             position: offset,
@@ -316,13 +322,17 @@ impl Task {
         !self.closed.is_empty() || !self.rejected.is_empty()
     }
 
-    /// What a commit of everything up to now would say.
+    /// What a commit of everything up to now would say; only for live tasks, a restoring one has nothing new to say.
     pub fn commit_point(&self, context: &TaskContext) -> Committed {
-        let replay_from = match self.state {
-            State::Restoring { .. } => return self.committed.clone().unwrap_or_else(|| self.point_at(context, None)),
-            State::Live => None,
+        let replay_from = self.panes.first_offset().unwrap_or(self.position);
+        let checkpoint = Checkpoint {
+            replay_from,
+            watermark_ms: self.watermark_ms,
+            guard: self.guard.steps_since(replay_from, self.guard.mark()),
+            digest: context.digest,
+            topic_id: self.topic_id,
         };
-        self.point_at(context, replay_from)
+        Committed { offset: self.position, metadata: checkpoint.encode() }
     }
 
     /// What a commit that ends with the `index`-th waiting window would say.
@@ -357,18 +367,6 @@ impl Task {
         for closed in self.closed.drain(..) {
             context.panes.release(closed.table);
         }
-    }
-
-    fn point_at(&self, context: &TaskContext, replay_from: Option<i64>) -> Committed {
-        let replay_from = replay_from.or(self.panes.first_offset()).unwrap_or(self.position);
-        let checkpoint = Checkpoint {
-            replay_from,
-            watermark_ms: self.watermark_ms,
-            guard: self.guard.steps_since(replay_from, self.guard.mark()),
-            digest: context.digest,
-            topic_id: self.topic_id,
-        };
-        Committed { offset: self.position, metadata: checkpoint.encode() }
     }
 
     /// Restoring ends at the committed offset.
@@ -468,8 +466,11 @@ impl Task {
         late: Option<Lateness>,
     ) {
         self.counts.refuse(reason);
-        if reason != Reason::Tombstone && keep {
-            self.rejected.push(record, reason, detail, late);
+        match reason.fate() {
+            Fate::Ignored | Fate::Merged => {}
+            Fate::Late | Fate::Dead if keep => self.rejected.push(record, reason, detail, late),
+            Fate::Late => self.dropped_late += 1,
+            Fate::Dead => self.dropped_dead += 1,
         }
     }
 

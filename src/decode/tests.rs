@@ -5,7 +5,7 @@ mod grammar;
 mod properties;
 mod times;
 
-use super::{Decoder, Reason, Reject, Value};
+use super::{Decoder, Reject, Value};
 use crate::config::{Aggregate, AggregateKind, Idle, Pipeline, StartAt, TimeFormat, TimeSource, Window};
 
 /// A decoder for a time like `unix_ms t` (or `kafka`) and aggregates like `sum:a.b count last:c`.
@@ -59,8 +59,7 @@ fn outcome(decoder: &mut Decoder, kafka_timestamp_ms: i64, value: &[u8]) -> Stri
         Ok(decoded) => decoded,
         Err(Reject { reason, detail }) => {
             assert!(detail.at().is_none_or(|at| at <= value.len()), "{detail} is outside of the value");
-            return reason.as_str()
-            .to_owned();
+            return reason.as_str().to_owned();
         }
     };
     let mut text = format!("{}:", decoded.time_ms);

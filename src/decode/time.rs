@@ -67,7 +67,7 @@ impl<I: Iterator<Item = u8>> Text<I> {
         let month = self.number(2)?;
         self.one_of(b"-")?;
         let day = self.number(2)?;
-        self.one_of(b"Tt ")?;
+        self.one_of(b"Tt")?;
         let hour = self.number(2)?;
         self.one_of(b":")?;
         let minute = self.number(2)?;

@@ -135,7 +135,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         let now = self.clock.monotonic();
         if self.membership.is_revoking() {
-            let news = self.tasks().any(|task| self.membership.revoking.contains(&task.partition) && self.has_news(task));
+            let news =
+                self.tasks().any(|task| self.membership.revoking.contains(&task.partition) && self.has_news(task));
             if !news || self.membership.is_revoke_overdue(now) {
                 let partitions = std::mem::take(&mut self.membership.revoking);
                 self.give_back(&partitions)?;
@@ -265,7 +266,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             committed.offset
         );
         let checkpoint = Checkpoint::decode(&committed.metadata).map_err(|unreadable| {
-            format!("the metadata committed with offset {} cannot be used: {unreadable}. Either {ways_out}", committed.offset)
+            format!(
+                "the metadata committed with offset {} cannot be used: {unreadable}. Either {ways_out}",
+                committed.offset
+            )
         })?;
         if checkpoint.topic_id != topic_id {
             return Err(format!(

@@ -11,7 +11,6 @@ use crate::error::ErrorKind;
 use crate::metrics::LaneCounts;
 use crate::partitioner;
 use crate::task::{ClosedBy, Task};
-use std::time::Duration;
 
 /// Recycled bytes of the record that is being encoded.
 #[derive(Debug, Default)]
@@ -271,4 +270,3 @@ impl LaneCounts {
         self.dropped.dead_letter += std::mem::take(&mut task.dropped_dead);
     }
 }
-

@@ -251,7 +251,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             if now.as_ref() == Some(&part.committed) {
                 visible.push(part);
             } else if now != before {
-                self.take_again(part.slot, &format!("neither our last commit nor the attempted one stands for {partition}"));
+                self.take_again(
+                    part.slot,
+                    &format!("neither our last commit nor the attempted one stands for {partition}"),
+                );
             }
         }
         tracing::info!(lane = self.options.lane, partitions = visible.len(), "transaction of unknown outcome: visible");

@@ -12,7 +12,7 @@ const STEPS_MAX: usize = 48;
 
 /// The guard clock of one task.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub(super) struct Guard {
     /// `None`: no guard.
     max_ahead_ms: Option<i64>,
     step_ms: i64,
@@ -25,7 +25,7 @@ pub struct Guard {
 
 /// What the guard says of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Go on to the next rule.
     Accept,
     /// Go on to the next rule; if the record is merged, the guard steps to this time (Unix ms).
@@ -36,22 +36,23 @@ pub enum Verdict {
 
 /// The guard as it stood at one point of the stream, for a commit that reaches only so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GuardMark {
+pub(super) struct GuardMark {
     steps: usize,
     guard_ms: i64,
 }
 
 impl Guard {
     /// The guard of a task that begins with these committed steps (none: it has never seen a record).
-    pub fn new(pipeline: &Pipeline, steps: Vec<GuardStep>) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, steps: Vec<GuardStep>) -> Self {
         let span_ms = pipeline.window.size_ms + pipeline.window.grace_ms;
-        let step_ms = pipeline.max_ahead_ms.map_or(1, |ahead_ms| ceil_div(ahead_ms, 4).max(ceil_div(span_ms, 40)).max(1));
+        let step_ms =
+            pipeline.max_ahead_ms.map_or(1, |ahead_ms| ceil_div(ahead_ms, 4).max(ceil_div(span_ms, 40)).max(1));
         Self { max_ahead_ms: pipeline.max_ahead_ms, step_ms, steps, pruned: 0, refused_since: false }
     }
 
     /// Judges a live record; `now_ms` is called only if the guard cannot decide alone.
     #[inline]
-    pub fn judge(&mut self, time_ms: i64, now_ms: impl FnOnce() -> i64) -> Verdict {
+    pub(super) fn judge(&mut self, time_ms: i64, now_ms: impl FnOnce() -> i64) -> Verdict {
         let Some(max_ahead_ms) = self.max_ahead_ms else { return Verdict::Accept };
         if self.steps.last().is_some_and(|step| time_ms <= step.guard_ms + max_ahead_ms) {
             return Verdict::Accept;
@@ -67,7 +68,7 @@ impl Guard {
     }
 
     /// Repeats the verdict on a record that was judged before the commit: true if it was accepted.
-    pub fn judge_again(&mut self, offset: i64, time_ms: i64) -> bool {
+    pub(super) fn judge_again(&mut self, offset: i64, time_ms: i64) -> bool {
         let Some(max_ahead_ms) = self.max_ahead_ms else { return true };
         let in_force = self.steps.partition_point(|step| step.offset <= offset);
         let guard_ms = in_force.checked_sub(1).and_then(|index| self.steps.get(index)).map(|step| step.guard_ms);
@@ -79,7 +80,7 @@ impl Guard {
     }
 
     /// The record that [`Verdict::AcceptAndStep`] was said of has been merged.
-    pub fn step(&mut self, offset: i64, guard_ms: i64) {
+    pub(super) fn step(&mut self, offset: i64, guard_ms: i64) {
         match self.steps.last_mut() {
             Some(last) if !self.refused_since => last.guard_ms = guard_ms,
             _ => self.steps.push(GuardStep { offset, guard_ms }),
@@ -88,15 +89,12 @@ impl Guard {
     }
 
     /// The guard as it stands now.
-    pub fn mark(&self) -> GuardMark {
-        GuardMark {
-            steps: self.pruned + self.steps.len(),
-            guard_ms: self.steps.last().map_or(0, |step| step.guard_ms),
-        }
+    pub(super) fn mark(&self) -> GuardMark {
+        GuardMark { steps: self.pruned + self.steps.len(), guard_ms: self.steps.last().map_or(0, |step| step.guard_ms) }
     }
 
     /// The steps that a replay from `replay_from` needs, as they stood at `mark`.
-    pub fn steps_since(&self, replay_from: i64, mark: GuardMark) -> Vec<GuardStep> {
+    pub(super) fn steps_since(&self, replay_from: i64, mark: GuardMark) -> Vec<GuardStep> {
         let known = self.steps.get(..mark.steps.saturating_sub(self.pruned)).unwrap_or(&self.steps);
         let in_force = known.partition_point(|step| step.offset <= replay_from).saturating_sub(1);
         let mut steps = known.get(in_force..).unwrap_or_default().to_vec();
@@ -111,7 +109,7 @@ impl Guard {
     }
 
     /// Forgets the steps before the one in force at `replay_from`, which is committed.
-    pub fn prune(&mut self, replay_from: i64) {
+    pub(super) fn prune(&mut self, replay_from: i64) {
         let keep = self.steps.partition_point(|step| step.offset <= replay_from).saturating_sub(1);
         self.steps.drain(..keep);
         self.pruned += keep;

@@ -216,7 +216,10 @@ mod tests {
         assert_eq!(rejected.count_below(3), 3);
         rejected.release(3);
         let first = rejected.get(0, 100).unwrap();
-        assert_eq!((first.offset, first.key, first.value.unwrap().len(), first.detail), (3, Some(&b"k"[..]), 30, &b"at 3 ?"[..]));
+        assert_eq!(
+            (first.offset, first.key, first.value.unwrap().len(), first.detail),
+            (3, Some(&b"k"[..]), 30, &b"at 3 ?"[..])
+        );
         assert!(rejected.truncate(1) && !rejected.truncate(1));
         let second = rejected.get(1, 100).unwrap();
         assert_eq!((second.value, second.truncated_len), (None, Some(40)));

@@ -12,7 +12,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// The quiet of one task, on the monotonic clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Silence {
+pub(super) struct Silence {
     idle: Idle,
     quiet_since: Duration,
     /// The watermark when the quiet began.
@@ -24,32 +24,32 @@ pub struct Silence {
 
 /// The open windows of a task, as far as silence is concerned; `end + grace` in Unix milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Horizon {
+pub(super) struct Horizon {
     /// What closes the next window.
-    pub next_close_ms: i64,
+    pub(super) next_close_ms: i64,
     /// What closes the last one (`L`).
-    pub last_close_ms: i64,
+    pub(super) last_close_ms: i64,
 }
 
 impl Silence {
     /// Quiet begins now.
-    pub fn new(idle: Idle, now: Duration, watermark_ms: Option<i64>) -> Self {
+    pub(super) fn new(idle: Idle, now: Duration, watermark_ms: Option<i64>) -> Self {
         Self { idle, quiet_since: now, watermark_ms, asked_at: None, stale: 0 }
     }
 
     /// A record was merged, or the quiet cannot be vouched for: it begins anew.
-    pub fn restart(&mut self, now: Duration, watermark_ms: Option<i64>) {
+    pub(super) fn restart(&mut self, now: Duration, watermark_ms: Option<i64>) {
         let stale = self.stale + u32::from(self.asked_at.is_some());
         *self = Self { stale, ..Self::new(self.idle, now, watermark_ms) };
     }
 
     /// The task could not read for so long: that was not quiet.
-    pub fn discount(&mut self, blocked: Duration) {
+    pub(super) fn discount(&mut self, blocked: Duration) {
         self.quiet_since += blocked;
     }
 
     /// When the quiet is long enough for a raise that closes the next window; `None` if it never is.
-    pub fn due_at(&self, horizon: Horizon) -> Option<Duration> {
+    pub(super) fn due_at(&self, horizon: Horizon) -> Option<Duration> {
         let quiet_ms = match self.idle {
             Idle::Off => return None,
             Idle::Close { after_ms } => after_ms,
@@ -59,7 +59,7 @@ impl Silence {
     }
 
     /// True if the broker is to be asked now; it counts as asked. A question without an answer restarts the quiet.
-    pub fn ask(&mut self, now: Duration, horizon: Horizon, watermark_ms: Option<i64>) -> bool {
+    pub(super) fn ask(&mut self, now: Duration, horizon: Horizon, watermark_ms: Option<i64>) -> bool {
         match self.asked_at {
             Some(asked_at) if now >= asked_at + ANSWER_MAX => {
                 self.restart(now, watermark_ms);
@@ -77,7 +77,7 @@ impl Silence {
     }
 
     /// Takes the answer to [`Self::ask`]: what the watermark is raised to, if the quiet is confirmed.
-    pub fn answer(
+    pub(super) fn answer(
         &mut self,
         now: Duration,
         ends: Option<Ends>,

@@ -2,8 +2,6 @@
 //! naive model in `tests/`.
 
 use super::*;
-use crate::broker::Headers;
-use crate::clock::ManualClock;
 use crate::config::{Aggregate, AggregateKind, Idle, StartAt, TimeFormat, TimeSource, Window};
 
 /// Count and sum of `v` over tumbling windows of 10 ms, grace 5 ms, time in `t`.
@@ -15,13 +13,7 @@ pub(crate) fn pipeline() -> Pipeline {
         max_key_bytes: 100,
         max_ahead_ms: Some(1000),
         keys: None,
-        window: Window {
-            size_ms: 10,
-            every_ms: 10,
-            offset_ms: 0,
-            grace_ms: 5,
-            idle: Idle::Advance { after_ms: 100 },
-        },
+        window: Window { size_ms: 10, every_ms: 10, offset_ms: 0, grace_ms: 5, idle: Idle::Advance { after_ms: 100 } },
         aggregates: vec![
             Aggregate { name: "n".into(), kind: AggregateKind::Count, path: None },
             Aggregate { name: "sum".into(), kind: AggregateKind::Sum, path: Some("v".into()) },

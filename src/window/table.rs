@@ -92,14 +92,7 @@ impl Table {
 
     /// Adds one record to the row of its key.
     #[inline]
-    pub fn add<'v>(
-        &mut self,
-        layout: &Layout,
-        hash: u64,
-        key: &[u8],
-        at: At,
-        value: impl Fn(usize) -> Value<'v>,
-    ) {
+    pub fn add<'v>(&mut self, layout: &Layout, hash: u64, key: &[u8], at: At, value: impl Fn(usize) -> Value<'v>) {
         let row = self.find_or_insert(layout, hash, key);
         let (words, texts) = self.row_mut(layout, row);
         layout.add(words, texts, at, value);
