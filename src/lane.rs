@@ -103,7 +103,9 @@ impl std::error::Error for Stop {}
 pub enum Progress {
     /// Something: step again at once.
     Busy,
-    /// Nothing was there to do.
+    /// Nothing but an answer to wait for: step again in a millisecond or so.
+    Waiting,
+    /// Nothing was there to do, and the wait is over.
     Idle,
     /// The lane has left the group; it is not to be stepped again.
     Closed,
@@ -142,7 +144,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if self.closed {
             return Ok(Progress::Closed);
         }
+        let phase = self.tide.phase;
         self.poll(wait)?;
+        let moved = !self.batch.is_empty() || !self.events.is_empty();
         self.merge();
         self.close()?;
         self.produce()?;
@@ -151,9 +155,14 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.leave();
             return Ok(Progress::Closed);
         }
-        let busy = !self.batch.is_empty() || self.tide.is_running() || self.membership.is_busy();
         self.release();
-        Ok(if busy { Progress::Busy } else { Progress::Idle })
+        Ok(if moved || self.tide.phase != phase {
+            Progress::Busy
+        } else if self.tide.is_running() || self.membership.is_busy() {
+            Progress::Waiting
+        } else {
+            Progress::Idle
+        })
     }
 
     /// Begins to leave: what is closed is still committed, open windows are left to the next owner's replay.
@@ -249,7 +258,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.look_at = now + LOOK_EVERY;
             for (slot, holding) in &mut self.holdings {
                 if let Some(task) = holding.task_mut()
-                    && task.ask_silence(&self.context, now)
+                    && task.ask_ends(&self.context, now)
                 {
                     self.broker.ask_ends(*slot);
                 }
@@ -273,7 +282,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 let now = self.clock.monotonic();
                 if let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) {
                     let before = task.closed.len();
-                    task.answer_silence(&mut self.context, ends, now);
+                    task.answer_ends(&mut self.context, ends, now);
                     let closed = task.closed.len() - before;
                     if closed > 0 {
                         tracing::info!(partition = %task.partition, windows = closed, watermark_ms = task.watermark_ms(),

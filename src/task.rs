@@ -111,7 +111,19 @@ pub struct Task {
     silence: Silence,
     /// Whether a record was merged since [`Self::end_batch`].
     merged_in_batch: bool,
+    lag: Lag,
 }
+
+/// What is known about the end of the partition, for people: silence asks its own questions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lag {
+    ends: Option<Ends>,
+    due_at: Duration,
+    asked: bool,
+}
+
+/// How often the end of a partition is asked for, to show the lag.
+const LAG_EVERY: Duration = Duration::from_secs(5);
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +217,7 @@ impl Task {
             guard: Guard::new(&context.pipeline, Vec::new()),
             silence: Silence::new(idle, now, None),
             merged_in_batch: false,
+            lag: Lag { due_at: now, ..Lag::default() },
         }
     }
 
@@ -302,13 +315,43 @@ impl Task {
         self.horizon(context).and_then(|horizon| self.silence.due_at(horizon))
     }
 
-    /// True if the broker is to be asked about the end of the partition now; it counts as asked.
+    /// Records between the position and the last stable offset, as far as the broker has said.
+    pub fn lag_records(&self) -> Option<i64> {
+        self.lag.ends.map(|ends| (ends.last_stable - self.position).max(0))
+    }
+
+    /// True if the broker is to be asked about the end of the partition now; it counts as asked. One question at a
+    /// time: the answers do not say which was asked.
+    pub fn ask_ends(&mut self, context: &TaskContext, now: Duration) -> bool {
+        if self.lag.asked && now < self.lag.due_at {
+            return false;
+        }
+        self.lag.asked = false;
+        if self.ask_silence(context, now) {
+            return true;
+        }
+        self.lag.asked = now >= self.lag.due_at && !self.silence.is_asked();
+        if self.lag.asked {
+            self.lag.due_at = now + LAG_EVERY;
+        }
+        self.lag.asked
+    }
+
+    /// Takes the answer to [`Self::ask_ends`]; closes windows if it confirms a silence.
+    pub fn answer_ends(&mut self, context: &mut TaskContext, ends: Option<Ends>, now: Duration) {
+        self.lag.ends = ends.or(self.lag.ends);
+        if !std::mem::take(&mut self.lag.asked) {
+            self.answer_silence(context, ends, now);
+        }
+    }
+
+    /// True if the broker is to be asked whether the partition is silent; it counts as asked.
     pub fn ask_silence(&mut self, context: &TaskContext, now: Duration) -> bool {
         let horizon = self.horizon(context);
         horizon.is_some_and(|horizon| self.silence.ask(now, horizon, self.watermark_ms))
     }
 
-    /// Takes the answer; closes windows if it confirms the silence.
+    /// Takes the answer to [`Self::ask_silence`].
     pub fn answer_silence(&mut self, context: &mut TaskContext, ends: Option<Ends>, now: Duration) {
         let horizon = self.horizon(context);
         if let Some(raised_ms) = self.silence.answer(now, ends, self.position, horizon, self.watermark_ms) {
