@@ -87,7 +87,7 @@ pub struct PartitionStatus {
     pub lag: Option<i64>,
     /// Offsets of the restore, half-open: where it began and where it ends; absent when there was none.
     pub restore: Option<(i64, i64)>,
-    /// Why it is held, for people: goes on from "held topic[0] because".
+    /// Why it is held, for people; reads on from "held because".
     pub held_because: Option<String>,
     /// Windows open now.
     pub open_windows: u64,

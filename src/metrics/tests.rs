@@ -42,6 +42,17 @@ fn names_begin_with_a_verb_end_with_a_unit_and_carry_help() {
 }
 
 #[test]
+fn the_operations_page_names_every_metric_and_no_other() {
+    let metrics = Metrics::new().unwrap();
+    metrics.partition(&partition());
+    let shown: BTreeSet<String> = metrics.registry.gather().iter().map(|family| family.name().to_owned()).collect();
+    let names = regex::Regex::new(r"\b(tidemill|process)_[a-z]+(_[a-z]+)+").unwrap();
+    let page = include_str!("../../docs/operations.md");
+    let written: BTreeSet<String> = names.find_iter(page).map(|name| name.as_str().to_owned()).collect();
+    assert_eq!(shown, written);
+}
+
+#[test]
 fn every_label_combination_is_there_from_the_start() {
     let lines = scrape(&Metrics::new().unwrap());
     for reason in Reason::ALL {
