@@ -193,6 +193,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.trouble.as_deref()
     }
 
+    /// True until the first producer has taken its transactional id.
+    pub fn is_starting(&self) -> bool {
+        self.tide.is_first_fencing()
+    }
+
     /// True from [`Self::shut_down`] on.
     pub fn is_closing(&self) -> bool {
         self.closing

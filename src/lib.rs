@@ -30,3 +30,4 @@ pub mod instance;
 pub mod logs;
 pub mod metrics;
 pub mod status;
+pub mod worker;

@@ -104,6 +104,7 @@ pub struct Task {
     pub dropped_dead: u64,
     topic_id: TopicId,
     state: State,
+    began_at: i64,
     position: i64,
     watermark_ms: Option<i64>,
     panes: Panes,
@@ -211,6 +212,7 @@ impl Task {
             dropped_dead: 0,
             topic_id,
             state: State::Live,
+            began_at: offset,
             position: offset,
             watermark_ms: None,
             panes: Panes::default(),
@@ -248,6 +250,11 @@ impl Task {
     /// What it is doing.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// First offset that was to be read.
+    pub fn began_at(&self) -> i64 {
+        self.began_at
     }
 
     /// Next offset to read.

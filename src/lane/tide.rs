@@ -57,6 +57,8 @@ pub(super) struct Tide {
     positions_at: Duration,
     failures: u32,
     fenced: u32,
+    /// Whether a producer was ever made.
+    fresh: bool,
 }
 
 /// One partition's share of a transaction.
@@ -95,7 +97,12 @@ impl Tide {
             positions_at: now,
             failures: 0,
             fenced: 0,
+            fresh: true,
         }
+    }
+
+    pub(super) fn is_first_fencing(&self) -> bool {
+        self.fresh
     }
 
     /// True if something is under way: what it commits must stand still.
@@ -225,6 +232,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         match self.broker.renew_producer(self.tide.isolate) {
             Ok(()) => {
+                self.tide.fresh = false;
                 self.tide.phase = if verify { Phase::Verifying } else { Phase::Idle };
                 Ok(())
             }
