@@ -7,6 +7,7 @@
 #![forbid(unused_must_use)]
 
 pub mod broker;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
