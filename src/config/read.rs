@@ -34,6 +34,8 @@ pub(super) trait Form: Sized {
     const WHAT: &'static str;
     /// What the schema can say of it.
     const SHAPE: Shape;
+    /// What a bare number could have meant.
+    const UNITS: &'static [&'static str] = &[];
     /// Reads a text of that shape.
     fn parse(text: &str) -> Result<Self, Wrong>;
 }
@@ -75,14 +77,12 @@ impl<T: Form> Read for T {
         if !matches!(scalar.kind(), Kind::Text | Kind::Substituted) {
             let wrong = out.error(node.span, format!("{} stands here, not {}", kind_name(scalar.kind()), T::WHAT));
             if scalar.kind() != Kind::Null {
-                wrong.maybe_help(unit_or_quotes(&T::SHAPE, &shown));
+                wrong.maybe_help(instead_of::<T>(&shown));
             }
             return None;
         }
         let fits = match T::SHAPE {
-            Shape::Pattern(pattern) => {
-                regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
-            }
+            Shape::Pattern(pattern) => matches(pattern, text),
             Shape::Words(words) => words.contains(&text),
         };
         if !fits {
@@ -96,17 +96,22 @@ impl<T: Form> Read for T {
     }
 }
 
-/// What to do about `5` where `5s` or `"5"` was meant.
-fn unit_or_quotes(shape: &Shape, shown: &str) -> Option<String> {
-    match shape {
-        Shape::Pattern(pattern) if regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|p| p.is_match(shown)) => {
-            Some(format!("quote it: \"{shown}\""))
-        }
-        Shape::Pattern(super::units::DURATION) => Some(format!("a duration needs its unit: `{shown}s`, `{shown}ms`")),
-        Shape::Pattern(super::units::SIZE) => Some(format!("a size needs its unit: `{shown}KiB`, `{shown}B`")),
-        Shape::Pattern(_) => None,
+/// What to do about `5` where `5s`, `"5"` or another word was meant.
+fn instead_of<T: Form>(shown: &str) -> Option<String> {
+    match T::SHAPE {
         Shape::Words(words) => Some(one_of(words, shown)),
+        Shape::Pattern(pattern) if matches(pattern, shown) => Some(format!("quote it: \"{shown}\"")),
+        Shape::Pattern(_) if T::UNITS.is_empty() => None,
+        Shape::Pattern(_) => {
+            let written: Vec<_> = T::UNITS.iter().map(|unit| format!("`{shown}{unit}`")).collect();
+            Some(format!("add the unit: {}", written.join(" or ")))
+        }
     }
+}
+
+/// Whether the whole text has this pattern.
+fn matches(pattern: &str, text: &str) -> bool {
+    regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 /// The schema of a text with a substitution in it.
@@ -222,7 +227,7 @@ pub(super) enum OrOff<T> {
 
 impl<T: Read> Read for OrOff<T> {
     fn schema() -> serde_json::Value {
-        json!({ "anyOf": [{ "enum": ["off", false] }, T::schema()] })
+        json!({ "anyOf": [{ "enum": ["off", false] }, T::schema(), substitution()] })
     }
 
     fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
@@ -270,20 +275,26 @@ impl<'n> Keys<'n> {
     }
 
     /// A key that may be missing.
-    pub(super) fn optional<T: Read>(&self, key: &str, out: &mut Complaints) -> Option<At<T>> {
+    pub(super) fn optional<T: Read>(&self, key: &str, _docs: &[&str], out: &mut Complaints) -> Option<At<T>> {
         At::read(self.node(key)?, out)
     }
 
     /// A key that must be there.
-    pub(super) fn required<T: Read>(&self, key: &str, out: &mut Complaints) -> Option<At<T>> {
+    pub(super) fn required<T: Read>(&self, key: &str, docs: &[&str], out: &mut Complaints) -> Option<At<T>> {
         if self.node(key).is_none() && !self.misspelt.contains(&key) {
-            out.error(self.span, format!("the key `{key}` is missing"));
+            out.error(self.span, format!("the key `{key}` is missing")).help(text(docs));
         }
-        self.optional(key, out)
+        self.optional(key, docs, out)
     }
 
     /// A key that is read as if it said `default` where it is missing.
-    pub(super) fn preset<T: Read>(&self, key: &str, out: &mut Complaints, default: &str) -> Option<At<T>> {
+    pub(super) fn preset<T: Read>(
+        &self,
+        key: &str,
+        _docs: &[&str],
+        out: &mut Complaints,
+        default: &str,
+    ) -> Option<At<T>> {
         match self.node(key) {
             Some(node) => At::read(node, out),
             None => At::read(&preset_node(default), out),
@@ -329,9 +340,13 @@ pub(super) struct KeyDoc {
     pub(super) schema: serde_json::Value,
 }
 
+/// Lines of documentation as one.
+fn text(docs: &[&str]) -> String {
+    docs.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
 /// The schema of a section.
 pub(super) fn section_schema(docs: &[&str], keys: Vec<KeyDoc>, exactly_one: &[&str]) -> serde_json::Value {
-    let text = |docs: &[&str]| docs.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     let required: Vec<_> = keys.iter().filter(|key| key.required).map(|key| key.key).collect();
     let mut properties = serde_json::Map::new();
     for KeyDoc { key, docs, default, mut schema, .. } in keys {
@@ -385,7 +400,7 @@ macro_rules! section {
             fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
                 let keys = Keys::open(node, &[$(stringify!($key)),+], out)?;
                 $(keys.exactly_one(&[$(stringify!($one)),+], out);)?
-                Some(Self { $($key: keys.$need(stringify!($key), out $(, $default)?),)+ })
+                Some(Self { $($key: keys.$need(stringify!($key), &[$($doc),+], out $(, $default)?),)+ })
             }
         }
     };

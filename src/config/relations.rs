@@ -276,18 +276,21 @@ fn declared_keys(
     let mut wrong = 0;
     for (key, span, line) in &keys {
         let in_line = line.map(|line| format!(" in line {line} of the file")).unwrap_or_default();
-        let problem = if !seen.insert(key) {
-            "is declared twice"
+        let (problem, help) = if !seen.insert(key) {
+            ("is declared twice", "take it out")
         } else if key_bytes_max.is_some_and(|max| key.len() > max) {
-            "is longer than `source.max_key`"
+            (
+                "is longer than `source.max_key`",
+                "such a record is a dead letter: take it out, or raise `source.max_key`",
+            )
         } else if key.is_empty() && line.is_some() {
-            "is empty; an empty key can only be declared in a list"
+            ("is empty", "take the line out; an empty key can only be declared in a list")
         } else {
             continue;
         };
         wrong += 1;
         if wrong <= 10 {
-            out.error(*span, format!("the key{in_line} {problem}"));
+            out.error(*span, format!("the key{in_line} {problem}")).help(help);
         }
     }
     (wrong == 0).then(|| keys.into_iter().map(|(key, ..)| key).collect())

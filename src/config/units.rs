@@ -5,10 +5,11 @@
 use super::read::{Form, Shape, Wrong};
 
 /// `30s`, `1h 30m`.
-pub(super) const DURATION: &str =
-    "([0-9]+ *(ms|millis|msec|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?) *)+";
+const DURATION: &str = "([0-9]+ *(ms|millis|msec|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?) *)+";
+/// What a bare number of a size could have meant.
+pub(super) const SIZE_UNITS: &[&str] = &["KiB", "B"];
 /// `900KiB`, `1.5 GiB`.
-pub(super) const SIZE: &str = r"[0-9]+(\.[0-9]+)? *(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)";
+const SIZE: &str = r"[0-9]+(\.[0-9]+)? *(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)";
 
 /// A duration in whole milliseconds, at least 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,7 @@ pub(super) struct Bytes(pub(super) u64);
 impl Form for Millis {
     const WHAT: &'static str = "a duration such as `30s`, `1h 30m` or `2d`";
     const SHAPE: Shape = Shape::Pattern(DURATION);
+    const UNITS: &'static [&'static str] = &["s", "ms"];
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         let duration = humantime::parse_duration(text.trim()).ok();
@@ -32,6 +34,7 @@ impl Form for Millis {
 impl Form for Bytes {
     const WHAT: &'static str = "a size such as `900KiB` or `256MiB`";
     const SHAPE: Shape = Shape::Pattern(SIZE);
+    const UNITS: &'static [&'static str] = SIZE_UNITS;
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         let size = text.parse::<bytesize::ByteSize>().ok();
@@ -41,8 +44,10 @@ impl Form for Bytes {
 
 impl std::fmt::Display for Millis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let duration = std::time::Duration::from_millis(self.0.unsigned_abs());
-        write!(f, "{}", humantime::format_duration(duration))
+        // Days at most: the years of humantime have no whole number of them.
+        let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+        let whole = units.iter().find(|(_, ms)| self.0 != 0 && self.0 % ms == 0).unwrap_or(&("s", 1000));
+        write!(f, "{}{}", self.0 / whole.1, whole.0)
     }
 }
 
@@ -78,7 +83,9 @@ mod tests {
 
     #[test]
     fn both_are_shown_as_they_are_written() {
-        assert_eq!(Millis(5_400_000).to_string(), "1h 30m");
+        for (ms, text) in [(0, "0s"), (1, "1ms"), (5_400_000, "90m"), (366 * 86_400_000, "366d")] {
+            assert_eq!(Millis(ms).to_string(), text);
+        }
         assert_eq!(Bytes(256 << 20).to_string(), "256.0 MiB");
     }
 }

@@ -8,7 +8,7 @@ use super::names::{FieldPath, Name, Text, TopicName, TopicPattern};
 use super::node::{Kind, Node, Value};
 use super::properties::{owned_names, refusal};
 use super::read::*;
-use super::units::{Bytes, Millis};
+use super::units::{Bytes, Millis, SIZE_UNITS};
 use super::{AggregateKind, Protocol, StartAt, TimeFormat, WhenFull};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -219,13 +219,13 @@ section! {
     }
 }
 
-words!(Protocol, "a protocol": { "classic" => Protocol::Classic, "consumer" => Protocol::Consumer });
+words!(Protocol, "a rebalance protocol": { "classic" => Protocol::Classic, "consumer" => Protocol::Consumer });
 words!(StartAt, "a place to start": { "earliest" => StartAt::Earliest, "latest" => StartAt::Latest });
-words!(TimeFormat, "a format of times": {
+words!(TimeFormat, "a time format": {
     "unix_s" => TimeFormat::UnixS, "unix_ms" => TimeFormat::UnixMs, "unix_us" => TimeFormat::UnixUs,
     "unix_ns" => TimeFormat::UnixNs, "rfc3339" => TimeFormat::Rfc3339,
 });
-words!(WhenFull, "a way out": { "hold" => WhenFull::Hold, "stop" => WhenFull::Stop });
+words!(WhenFull, "an answer to a full budget": { "hold" => WhenFull::Hold, "stop" => WhenFull::Stop });
 
 /// `source.format`: later formats go here.
 #[derive(Debug)]
@@ -258,7 +258,7 @@ words!(Compression, "a codec": {
 pub(super) struct Brokers(pub(super) String);
 
 impl Form for Brokers {
-    const WHAT: &'static str = "a list of brokers such as `host:9092,other:9092`";
+    const WHAT: &'static str = "text such as `host:9092,other:9092`";
     const SHAPE: Shape = Shape::Pattern(r" *[^\s,]+ *(, *[^\s,]+ *)*");
 
     fn parse(text: &str) -> Result<Self, Wrong> {
@@ -286,7 +286,7 @@ impl Form for Listen {
     const SHAPE: Shape = Shape::Pattern(r"[0-9.]+:[0-9]+|\[[0-9A-Fa-f:.]+\]:[0-9]+");
 
     fn parse(text: &str) -> Result<Self, Wrong> {
-        text.parse().map(Self).map_err(|_| format!("this is not {}", Self::WHAT).into())
+        text.parse().map(Self).map_err(|_| "there is no such address or port".to_owned().into())
     }
 }
 
@@ -327,6 +327,7 @@ pub(super) struct Budget(pub(super) Option<u64>);
 impl Form for Budget {
     const WHAT: &'static str = "`auto` or a size such as `256MiB`";
     const SHAPE: Shape = Shape::Pattern(r"auto|[0-9]+(\.[0-9]+)? *(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)");
+    const UNITS: &'static [&'static str] = SIZE_UNITS;
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         match text {
