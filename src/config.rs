@@ -2,6 +2,21 @@
 //!
 //! As written lives in `config/written.rs`; `config/load.rs` turns text into this or into a list of complaints.
 
+mod complaint;
+mod load;
+mod names;
+mod node;
+mod properties;
+mod read;
+mod relations;
+mod substitute;
+mod units;
+mod written;
+
+pub use complaint::{Complaint, Severity};
+pub use load::{Env, Known, Loaded, load, load_with, parse, schema};
+pub use properties::is_secret;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

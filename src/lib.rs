@@ -6,28 +6,51 @@
 
 // poll
 pub mod broker;
+
 // decode
 pub mod decode;
+
 pub mod fate;
+
 // merge, close
-pub mod aggregate;
 pub mod task;
+
 pub mod window;
+
+pub mod aggregate;
+
 // encode, produce
 pub mod encode;
+
 pub mod partitioner;
+
 // commit, release
-pub mod checkpoint;
 pub mod lane;
+
+pub mod checkpoint;
+
+// the process around the lanes
+pub mod worker;
+
+pub mod instance;
+
+pub mod status;
+
+pub mod metrics;
+
+pub mod http;
+
+pub mod logs;
+
 // the brokers
 pub mod sim;
-// around them
-pub mod clock;
+
+// what everything rests on
 pub mod config;
+
+pub mod clock;
+
 pub mod error;
-pub mod http;
-pub mod instance;
-pub mod logs;
-pub mod metrics;
-pub mod status;
-pub mod worker;
+
+// what a person types
+pub mod cli;
