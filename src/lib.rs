@@ -10,3 +10,4 @@ pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod kafka;
