@@ -4,7 +4,7 @@
 //! will.
 
 use super::list::{self, PartitionList};
-use super::native::{Code, Role, explain, name, text};
+use super::native::{Code, OK, Role, explain, name, text};
 use crate::broker::{Event, TopicPartition};
 use rdkafka_sys as rd;
 use std::collections::HashMap;
@@ -27,6 +27,8 @@ pub(super) struct Inbox {
     pub(super) events: Vec<Event>,
     /// Tokens of records that were refused for good, with the reason.
     pub(super) refused: Vec<(u64, String)>,
+    /// Why the first delivery failed that did, for whatever reason.
+    pub(super) failed: Option<String>,
 }
 
 impl Context {
@@ -67,7 +69,8 @@ unsafe extern "C" fn on_rebalance(
         let names = list::lines(partitions).into_iter().map(|line| line.partition).collect::<Vec<TopicPartition>>();
         (&*context.cast::<Context>(), names)
     };
-    if context.closing.load(Ordering::SeqCst) {
+    if names.is_empty() || context.closing.load(Ordering::SeqCst) {
+        // Nothing gained or lost, or nobody there who could answer.
         // SAFETY: `client` is alive during its own callback.
         unsafe { answer_inline(client, code, &names) };
         return;
@@ -113,6 +116,10 @@ unsafe extern "C" fn on_delivery(
 ) {
     // SAFETY: librdkafka hands out the opaque of `set_callbacks` and a message that is valid during this call.
     let (context, message) = unsafe { (&*context.cast::<Context>(), &*message) };
+    if message.err == OK {
+        return;
+    }
+    context.inbox().failed.get_or_insert_with(|| explain(message.err));
     if refused_for_good(message.err) {
         // The token travelled as the opaque pointer of the message and was never one.
         let token = message._private as usize as u64;

@@ -194,6 +194,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// A failure of our own making.
+    pub(super) fn of(code: Code, text: String) -> Self {
+        Self { code, text, fatal: false, retriable: false, abort: false }
+    }
+
     /// Takes over an error object; null is success.
     ///
     /// # Safety

@@ -5,14 +5,13 @@
 use super::consumer::Membership;
 use super::context::Context;
 use super::list::PartitionList;
-use super::native::{Client, Code, Failure, OK, Role, c_string, explain, millis};
+use super::native::{Client, Code, Failure, Role, explain, millis};
+use super::outgoing::{Message, Topic};
 use super::properties::Properties;
 use super::questions::Questions;
-use crate::broker::{CommitOffset, Headers, Outgoing, Outlet, ProduceError};
+use crate::broker::{CommitOffset, Outgoing, Outlet, ProduceError};
 use crate::error::{BrokerError, ErrorKind};
-use rdkafka_sys::{self as rd, rd_kafka_vtype_t as Tag, rd_kafka_vu_s__bindgen_ty_1 as Union, rd_kafka_vu_t as Field};
-use std::ffi::c_void;
-use std::ptr::NonNull;
+use rdkafka_sys as rd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,19 +30,6 @@ pub(super) struct Producer {
     client: Arc<Client>,
 }
 
-/// A topic's handle, which spares a look-up by name for each record.
-struct Topic(NonNull<rd::rd_kafka_topic_t>);
-
-// SAFETY: topic handles are thread-safe.
-unsafe impl Send for Topic {}
-
-impl Drop for Topic {
-    fn drop(&mut self) {
-        // SAFETY: ours, and destroyed once, before its client: see the order of fields in `Producer`.
-        unsafe { rd::rd_kafka_topic_destroy(self.0.as_ptr()) };
-    }
-}
-
 impl Producer {
     /// Creates the client; nothing here waits for a broker.
     ///
@@ -58,11 +44,7 @@ impl Producer {
         let client = Client::new(Role::Producer, properties, Arc::new(Context::default()))?;
         let mut topics = Vec::new();
         for (outlet, name) in outlets {
-            let c_name = c_string(name)?;
-            // SAFETY: the client is alive; without a configuration of its own the topic takes the client's.
-            let topic = unsafe { rd::rd_kafka_topic_new(client.raw(), c_name.as_ptr(), std::ptr::null_mut()) };
-            let topic = NonNull::new(topic).ok_or_else(|| BrokerError::fatal(format!("cannot write to `{name}`")))?;
-            topics.push((*outlet, Topic(topic)));
+            topics.push((*outlet, Topic::new(&client, name)?));
         }
         let questions = Questions::new(&client, group)?;
         Ok(Self { topics, questions, ready: false, isolate, client })
@@ -103,29 +85,21 @@ impl Producer {
             let message = format!("no topic is configured for {:?}", record.outlet);
             return Err(ProduceError::Broker(BrokerError::fatal(message)));
         };
-        let headers = NativeHeaders::copy(record.headers).map_err(ProduceError::Refused)?;
-        let fields = [
-            field(Tag::RD_KAFKA_VTYPE_RKT, |u| u.rkt = topic.0.as_ptr()),
-            field(Tag::RD_KAFKA_VTYPE_PARTITION, |u| u.i32_ = record.partition),
-            field(Tag::RD_KAFKA_VTYPE_MSGFLAGS, |u| u.i = rd::RD_KAFKA_MSG_F_COPY),
-            field(Tag::RD_KAFKA_VTYPE_TIMESTAMP, |u| u.i64_ = record.timestamp_ms),
-            field(Tag::RD_KAFKA_VTYPE_OPAQUE, |u| u.ptr = record.token as usize as *mut c_void),
-            field(Tag::RD_KAFKA_VTYPE_KEY, |u| u.mem = memory(record.key)),
-            field(Tag::RD_KAFKA_VTYPE_VALUE, |u| u.mem = memory(record.value)),
-            field(Tag::RD_KAFKA_VTYPE_HEADERS, |u| u.headers = headers.raw()),
-        ];
-        let count = if headers.is_none() { fields.len() - 1 } else { fields.len() };
-        // SAFETY: client and topic are alive; key and value are copied before the call returns; the headers belong to
-        // librdkafka if it succeeds.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_produceva(self.client.raw(), fields.as_ptr(), count)) };
+        let outcome = topic.enqueue(&Message {
+            partition: record.partition,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+            token: record.token,
+        });
         match outcome {
-            Ok(()) => {
-                headers.taken();
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(failure) => match failure.code {
                 Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => Err(ProduceError::Full),
-                Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE => Err(ProduceError::Refused(failure.to_string())),
+                Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE | Code::RD_KAFKA_RESP_ERR__INVALID_ARG => {
+                    Err(ProduceError::Refused(failure.to_string()))
+                }
                 _ => Err(ProduceError::Broker(match self.meaning("produce", Err(failure)) {
                     // A producer that takes nothing after its transaction has failed says no more than that.
                     Err(error) if error.kind == ErrorKind::Retry => BrokerError::abort(error.message),
@@ -224,69 +198,4 @@ fn is_fenced(code: Code) -> bool {
             | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
             | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH
     )
-}
-
-/// Headers as librdkafka keeps them; freed here unless a record has taken them along.
-struct NativeHeaders(Option<NonNull<rd::rd_kafka_headers_t>>);
-
-impl NativeHeaders {
-    /// # Errors
-    /// The reason why they cannot be sent.
-    fn copy(headers: Headers<'_>) -> Result<Self, String> {
-        if headers.0.is_empty() {
-            return Ok(Self(None));
-        }
-        // SAFETY: librdkafka aborts when memory is out.
-        let native = Self(NonNull::new(unsafe { rd::rd_kafka_headers_new(8) }));
-        for (name, value) in headers.iter() {
-            let (start, length) = value.map_or((std::ptr::null(), 0), |value| (value.as_ptr(), value.len()));
-            // SAFETY: name and value have the lengths given and are copied; a null value is a null pointer.
-            let code = unsafe {
-                rd::rd_kafka_header_add(
-                    native.raw(),
-                    name.as_ptr().cast(),
-                    name.len() as isize,
-                    start.cast(),
-                    length as isize,
-                )
-            };
-            if code != OK {
-                return Err(format!("a header is refused: {}", explain(code)));
-            }
-        }
-        Ok(native)
-    }
-
-    fn is_none(&self) -> bool {
-        self.0.is_none()
-    }
-
-    fn raw(&self) -> *mut rd::rd_kafka_headers_t {
-        self.0.map_or(std::ptr::null_mut(), NonNull::as_ptr)
-    }
-
-    fn taken(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for NativeHeaders {
-    fn drop(&mut self) {
-        if let Some(headers) = self.0 {
-            // SAFETY: ours, and destroyed once.
-            unsafe { rd::rd_kafka_headers_destroy(headers.as_ptr()) };
-        }
-    }
-}
-
-fn field(vtype: Tag, set: impl FnOnce(&mut Union)) -> Field {
-    let mut u = Union { _pad: [0; 64] };
-    set(&mut u);
-    Field { vtype, u }
-}
-
-fn memory(bytes: Option<&[u8]>) -> rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
-    // An empty slice has an address, which tells it from null.
-    let (start, size) = bytes.map_or((std::ptr::null(), 0), |bytes| (bytes.as_ptr(), bytes.len()));
-    rd::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr: start.cast_mut().cast(), size }
 }

@@ -147,17 +147,33 @@ pub(super) fn producer(options: &Options, isolate: bool) -> Result<Properties, B
 pub(super) fn plain_producer(kafka: &Kafka) -> Result<Properties, BrokerError> {
     let mut all = common(kafka)?;
     all.extend(pairs([&kafka.properties, &kafka.producer_properties]));
-    all.extend(list(&[("enable.idempotence", "true"), ("delivery.report.only.error", "true")]));
+    all.extend(list(&[
+        ("enable.idempotence", "true"),
+        ("delivery.report.only.error", "true"),
+        // Keys go where the Java client puts them.
+        ("partitioner", "murmur2_random"),
+        ("queue.buffering.max.kbytes", "65536"),
+        ("queue.buffering.max.messages", "0"),
+    ]));
+    Ok(all)
+}
+
+/// A producer that only initialises its id.
+pub(super) fn transactional(kafka: &Kafka, id: &str) -> Result<Properties, BrokerError> {
+    let mut all = common(kafka)?;
+    all.extend(pairs([&kafka.properties, &kafka.producer_properties]));
+    all.extend(list(&[("transactional.id", id)]));
     Ok(all)
 }
 
 /// A reader outside of any group protocol, of committed records only.
-pub(super) fn plain_consumer(kafka: &Kafka, group: &str) -> Result<Properties, BrokerError> {
+pub(super) fn plain_consumer(kafka: &Kafka) -> Result<Properties, BrokerError> {
     let mut all = common(kafka)?;
     all.extend(list(&[("fetch.queue.backoff.ms", "1"), ("fetch.wait.max.ms", "20")]));
     all.extend(pairs([&kafka.properties, &kafka.consumer_properties]));
     all.extend(list(&[
-        ("group.id", group),
+        // Never joined nor committed to: librdkafka wants a name to read without a group.
+        ("group.id", "tidemill-reader"),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),
