@@ -147,11 +147,7 @@ impl Reader {
 pub fn init_transactional_ids(kafka: &Kafka, ids: &[String], timeout: Duration) -> Result<(), BrokerError> {
     let deadline = std::time::Instant::now() + timeout;
     for id in ids {
-        let client = Client::new(
-            Role::Producer,
-            &properties::transactional(kafka, id)?,
-            Arc::new(Context::default()),
-        )?;
+        let client = Client::new(Role::Producer, &properties::transactional(kafka, id)?, Arc::new(Context::default()))?;
         let left = deadline.saturating_duration_since(std::time::Instant::now());
         // SAFETY: the client is alive.
         let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(client.raw(), millis(left))) };

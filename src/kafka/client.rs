@@ -75,8 +75,7 @@ impl KafkaBroker {
     /// # Errors
     /// Fatal: librdkafka refuses a property (the message names it) or a topic.
     pub fn connect(options: Options) -> Result<Self, BrokerError> {
-        let consumer =
-            Consumer::new(&properties::consumer(&options)?, &options.kafka.group, &options.topics)?;
+        let consumer = Consumer::new(&properties::consumer(&options)?, &options.kafka.group, &options.topics)?;
         // A producer with properties that are refused should be known before partitions are taken.
         super::native::check(&properties::producer(&options, false)?)?;
         Ok(Self { options, consumer: Some(consumer), producer: None, partitions: HashMap::new() })

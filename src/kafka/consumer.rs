@@ -214,9 +214,18 @@ impl Consumer {
         };
         outcome(code, &PartitionList::new(), "cannot resume")?;
         sought.map_err(|failure| BrokerError::retry(format!("cannot seek in {name}: {failure}")))?;
-        outcome(OK, &list, "cannot seek")?;
-        self.data.resume_at(slot, offset);
-        Ok(())
+        match list.error() {
+            None => {
+                self.data.resume_at(slot, offset);
+                Ok(())
+            }
+            // It has stopped (a position out of range), or not begun: only a new start makes it go.
+            Some((_, Code::RD_KAFKA_RESP_ERR__STATE)) => {
+                self.unassign(std::slice::from_ref(&name))?;
+                self.assign(&[Start { partition: name, slot, offset }])
+            }
+            Some((_, code)) => Err(BrokerError::retry(format!("cannot seek in {name}: {}", explain(code)))),
+        }
     }
 
     /// The membership as of now, for a transaction.

@@ -109,11 +109,7 @@ unsafe fn answer_inline(client: *mut rd::rd_kafka_t, code: Code, names: &[TopicP
     }
 }
 
-unsafe extern "C" fn on_delivery(
-    _: *mut rd::rd_kafka_t,
-    message: *const rd::rd_kafka_message_t,
-    context: *mut c_void,
-) {
+unsafe extern "C" fn on_delivery(_: *mut rd::rd_kafka_t, message: *const rd::rd_kafka_message_t, context: *mut c_void) {
     // SAFETY: librdkafka hands out the opaque of `set_callbacks` and a message that is valid during this call.
     let (context, message) = unsafe { (&*context.cast::<Context>(), &*message) };
     if message.err == OK {
@@ -147,12 +143,7 @@ unsafe extern "C" fn on_error(_: *mut rd::rd_kafka_t, code: c_int, reason: *cons
     context.inbox().events.push(Event::Trouble(format!("{reason} ({})", name(code))));
 }
 
-unsafe extern "C" fn on_log(
-    client: *const rd::rd_kafka_t,
-    level: c_int,
-    facility: *const c_char,
-    line: *const c_char,
-) {
+unsafe extern "C" fn on_log(client: *const rd::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
     // SAFETY: all strings end with NUL; a client that is just being created may be null.
     let (name, facility, line) = unsafe {
         let name = if client.is_null() { String::new() } else { text(rd::rd_kafka_name(client)) };

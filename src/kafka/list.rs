@@ -46,9 +46,7 @@ impl PartitionList {
     }
 
     /// A list of positions.
-    pub(super) fn at<'a>(
-        positions: impl IntoIterator<Item = (&'a TopicPartition, i64)>,
-    ) -> Result<Self, BrokerError> {
+    pub(super) fn at<'a>(positions: impl IntoIterator<Item = (&'a TopicPartition, i64)>) -> Result<Self, BrokerError> {
         let mut list = Self::new();
         for (partition, offset) in positions {
             list.push(partition, Some(offset), "")?;

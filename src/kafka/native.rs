@@ -4,8 +4,8 @@
 
 use super::context::Context;
 use crate::error::BrokerError;
-pub(super) use rdkafka_sys::rd_kafka_resp_err_t as Code;
 use rdkafka_sys as rd;
+pub(super) use rdkafka_sys::rd_kafka_resp_err_t as Code;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt;
 use std::ptr::NonNull;
@@ -145,13 +145,8 @@ impl Conf {
         let (c_name, c_value) = (c_string(name)?, c_string(value)?);
         // SAFETY: conf is alive; the strings end with NUL; the buffer's length is given.
         let (result, reason) = unsafe {
-            let result = rd::rd_kafka_conf_set(
-                self.0,
-                c_name.as_ptr(),
-                c_value.as_ptr(),
-                reason.as_mut_ptr(),
-                reason.len(),
-            );
+            let result =
+                rd::rd_kafka_conf_set(self.0, c_name.as_ptr(), c_value.as_ptr(), reason.as_mut_ptr(), reason.len());
             (result, text(reason.as_ptr()))
         };
         match result {

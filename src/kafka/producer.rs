@@ -13,10 +13,13 @@ use crate::broker::{CommitOffset, Outgoing, Outlet, ProduceError};
 use crate::error::{BrokerError, ErrorKind};
 use rdkafka_sys as rd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long one call waits; what takes longer is called again.
-const SLICE: Duration = Duration::from_millis(20);
+/// How long one call of ours waits; what takes longer is called again by the lane.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How long one call of librdkafka waits. Its flush, which begins every commit and abort, sleeps for the whole of this
+/// unless a failed delivery wakes it: so it is short.
+const SLICE: Duration = Duration::from_millis(1);
 /// How long dropping a producer may hold the lane up.
 const DROP: Duration = Duration::from_millis(20);
 
@@ -58,7 +61,7 @@ impl Producer {
     /// Fences every older producer with this id and settles its transaction.
     pub(super) fn init(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(SLICE))) };
+        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(PATIENCE))) };
         self.meaning("init_transactions", outcome)?;
         self.ready = true;
         Ok(())
@@ -126,7 +129,7 @@ impl Producer {
                 self.client.raw(),
                 list.raw(),
                 membership.raw(),
-                millis(SLICE),
+                millis(PATIENCE),
             ))
         };
         self.meaning("send_offsets_to_transaction", outcome)
@@ -135,15 +138,25 @@ impl Producer {
     /// See [`crate::broker::Broker::commit`].
     pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive; deliveries are called back on this thread.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(SLICE))) };
-        self.meaning("commit_transaction", outcome)
+        let slice = || unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(SLICE))) };
+        self.in_slices("commit_transaction", slice)
     }
 
     /// See [`crate::broker::Broker::abort`].
     pub(super) fn abort(&mut self) -> Result<(), BrokerError> {
         // SAFETY: as in `commit`.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
-        self.meaning("abort_transaction", outcome)
+        let slice = || unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
+        self.in_slices("abort_transaction", slice)
+    }
+
+    fn in_slices(&self, call: &str, slice: impl Fn() -> Result<(), Failure>) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.meaning(call, slice()) {
+                Err(error) if error.kind == ErrorKind::Retry && Instant::now() < deadline => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// See [`crate::broker::Broker::refused`].

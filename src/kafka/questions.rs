@@ -60,10 +60,7 @@ impl Questions {
     }
 
     /// What the group has committed.
-    pub(super) fn committed(
-        &mut self,
-        partitions: &[TopicPartition],
-    ) -> Result<Vec<Option<Committed>>, BrokerError> {
+    pub(super) fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Committed>>, BrokerError> {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
@@ -90,7 +87,9 @@ impl Questions {
                 Some(line) if line.error.is_none() => {
                     line.offset.ok_or_else(|| BrokerError::retry(format!("{partition} has no first offset")))
                 }
-                Some(line) => Err(refusal(line.error.unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN), &partition.to_string())),
+                Some(line) => {
+                    Err(refusal(line.error.unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN), &partition.to_string()))
+                }
                 None => Err(BrokerError::retry(format!("nobody answered about {partition}"))),
             },
             other => Err(unexpected(&other)),
@@ -184,10 +183,9 @@ impl Questions {
 impl AskedEnds {
     fn stable_and_high(&self, name: &TopicPartition) -> Option<Ends> {
         let find = |reply: &Option<Reply>| match reply {
-            Some(Reply::Offsets(lines)) => lines
-                .iter()
-                .find(|line| line.partition == *name && line.error.is_none())
-                .and_then(|line| line.offset),
+            Some(Reply::Offsets(lines)) => {
+                lines.iter().find(|line| line.partition == *name && line.error.is_none()).and_then(|line| line.offset)
+            }
             _ => None,
         };
         Some(Ends { last_stable: find(&self.stable.1)?, high_watermark: find(&self.high.1)? })

@@ -149,13 +149,7 @@ impl Mailbox {
             let list = list.as_ref().map_or(std::ptr::null(), |list| list.raw().cast_const());
             let mut request = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
             drop_error(rd::rd_kafka_AdminOptions_set_require_stable_offsets(options.raw, 1));
-            rd::rd_kafka_ListConsumerGroupOffsets(
-                self.client(),
-                &mut request,
-                1,
-                options.raw,
-                self.queue.raw(),
-            );
+            rd::rd_kafka_ListConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
             rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
         }
         Ok(options.id)
@@ -173,13 +167,7 @@ impl Mailbox {
         // SAFETY: as in `positions`.
         unsafe {
             let mut request = rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.raw());
-            rd::rd_kafka_AlterConsumerGroupOffsets(
-                self.client(),
-                &mut request,
-                1,
-                options.raw,
-                self.queue.raw(),
-            );
+            rd::rd_kafka_AlterConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
             rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
         }
         Ok(options.id)
@@ -198,13 +186,7 @@ impl Mailbox {
         // SAFETY: as in `positions`.
         unsafe {
             let mut request = rd::rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), list.raw());
-            rd::rd_kafka_DeleteConsumerGroupOffsets(
-                self.client(),
-                &mut request,
-                1,
-                options.raw,
-                self.queue.raw(),
-            );
+            rd::rd_kafka_DeleteConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
             rd::rd_kafka_DeleteConsumerGroupOffsets_destroy(request);
         }
         Ok(options.id)
@@ -283,13 +265,7 @@ impl Mailbox {
         let mut names = [group.as_ptr()];
         // SAFETY: as in `topics`.
         unsafe {
-            rd::rd_kafka_DescribeConsumerGroups(
-                self.client(),
-                names.as_mut_ptr(),
-                1,
-                options.raw,
-                self.queue.raw(),
-            );
+            rd::rd_kafka_DescribeConsumerGroups(self.client(), names.as_mut_ptr(), 1, options.raw, self.queue.raw());
         }
         Ok(options.id)
     }

@@ -15,14 +15,18 @@ fn ten_thousand_records_come_in_order_with_keys_and_headers() {
     lane.begin_at_zero(2);
     let mut headers = 0;
     lane.until("10,000 records", |lane| {
-        headers += lane.batch.iter().filter(|record| {
-            let all: Vec<_> = record.headers.iter().collect();
-            if record.offset % 7 == 6 {
-                assert_eq!(all, [(&b"h"[..], Some(&b"1"[..])), (&b"h"[..], None)]);
-            }
-            assert_eq!(record.timestamp_ms, 1_000 + record.offset);
-            !all.is_empty()
-        }).count();
+        headers += lane
+            .batch
+            .iter()
+            .filter(|record| {
+                let all: Vec<_> = record.headers.iter().collect();
+                if record.offset % 7 == 6 {
+                    assert_eq!(all, [(&b"h"[..], Some(&b"1"[..])), (&b"h"[..], None)]);
+                }
+                assert_eq!(record.timestamp_ms, 1_000 + record.offset);
+                !all.is_empty()
+            })
+            .count();
         lane.batch.clear();
         lane.seen.len() >= 10_000
     });
@@ -36,9 +40,7 @@ fn ten_thousand_records_come_in_order_with_keys_and_headers() {
         }
     }
     assert_eq!(headers, 2 * 714);
-    lane.until("ends", |lane| {
-        (0..2).all(|slot| lane.events.contains(&Event::End { slot, offset: 5_000 }))
-    });
+    lane.until("ends", |lane| (0..2).all(|slot| lane.events.contains(&Event::End { slot, offset: 5_000 })));
     lane.broker.close(PATIENCE);
 }
 

@@ -61,6 +61,8 @@ fn transactions_back_to_back_take_milliseconds() {
             lane.broker.serve(&mut lane.events).unwrap();
         }
     }
+    // librdkafka loses a producer that aborts before its first partition has joined the transaction (its issue 4849).
+    lane.until("time", |_| since.elapsed() > Duration::from_millis(200));
     insist("abort", || lane.broker.abort()).unwrap();
     println!("an abort of 20,000 records: {:?}", since.elapsed());
     assert_eq!(values(kafka, &sink, 1)[0].len(), 2_000);
@@ -159,12 +161,13 @@ fn a_record_over_the_topics_limit_is_named_after_the_commit_fails() {
         config: vec![("max.message.bytes".into(), "2000".into())],
     };
     kafka.admin("").create_topics(&[small]).unwrap();
-    let mut lane = Lane::new(options(kafka, &topic, &sink, &unique("group")));
+    let mut options = options(kafka, &topic, &sink, &unique("group"));
+    options.compression = "none".into();
+    let mut lane = Lane::new(options);
     insist("producer", || lane.broker.renew_producer(true)).unwrap();
     lane.broker.begin().unwrap();
     lane.produce(0, b"k", b"small", 1);
-    let noise = (0..5_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect::<Vec<_>>();
-    lane.produce(0, b"k", &noise, 2);
+    lane.produce(0, b"k", &[7; 5_000], 2);
     let error = insist("commit", || lane.broker.commit()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Abort, "{error}");
     let mut refused = Vec::new();

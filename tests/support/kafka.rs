@@ -3,7 +3,7 @@
 //! Needs `java` (17 or newer) and `mvn` on the path. A broker never outlives its test process, however that ends.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -23,12 +23,16 @@ pub struct Kafka {
     running: Mutex<Option<Running>>,
 }
 
-/// The JVM, and the shell that kills it when its standard input ends: with this process at the latest.
+/// The JVM, and a shell that kills it and removes its folder when its standard input ends: with this process at the
+/// latest. A line on it says that the JVM has ended and the folder is to stay.
 struct Running {
     pid: u32,
     shell: Child,
-    _stdin: ChildStdin,
+    stdin: ChildStdin,
 }
+
+const SHELL: &str = r#"folder=$1; shift; "$@" <&- >&2 & echo $!; exec >&-
+read line || { kill -9 $!; rm -rf "$folder"; }"#;
 
 impl Kafka {
     /// The broker that all tests of this binary share. Do not stop it: see [`Self::start`].
@@ -97,7 +101,7 @@ impl Kafka {
             while Path::new(&format!("/proc/{}", old.pid)).exists() {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            drop(old._stdin);
+            let _ = old.stdin.write_all(b"ended\n");
             old.shell.wait().unwrap();
         }
     }
@@ -133,7 +137,7 @@ impl Kafka {
         let log = fs::File::create(self.folder.join("log")).unwrap();
         let java = java();
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(r#""$@" <&- >&2 & echo $!; exec >&-; read _; kill -9 $! 2>/dev/null"#).arg("kafka");
+        shell.args(["-c", SHELL, "kafka"]).arg(&self.folder);
         shell.arg(java.get_program()).args(java.get_args());
         shell.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
         shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
@@ -141,7 +145,7 @@ impl Kafka {
         let stdin = shell.stdin.take().unwrap();
         let mut pid = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        Running { pid: pid.trim().parse().unwrap(), shell, _stdin: stdin }
+        Running { pid: pid.trim().parse().unwrap(), shell, stdin }
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
