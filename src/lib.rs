@@ -11,3 +11,4 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod kafka;
+pub mod sim;

@@ -100,6 +100,15 @@ impl Admin {
         }
     }
 
+    /// Sets one setting of a topic.
+    ///
+    /// # Errors
+    /// As [`Self::topic`].
+    pub fn set_topic_config(&mut self, topic: &str, name: &str, value: &str) -> Result<(), BrokerError> {
+        let id = self.mailbox.alter_config(topic, name, value, self.timeout)?;
+        self.reply(id, &format!("setting `{name}` of topic `{topic}`")).map(drop)
+    }
+
     /// Creates topics and waits until they are there. One that exists already is no error.
     ///
     /// # Errors

@@ -83,11 +83,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Creates the client and begins with all `partitions` of the topic.
+    /// Creates the client and begins with these partitions of the topic.
     ///
     /// # Errors
     /// Fatal: a property is refused.
-    pub fn open(kafka: &Kafka, topic: &str, partitions: i32) -> Result<Self, BrokerError> {
+    pub fn open(kafka: &Kafka, topic: &str, partitions: impl IntoIterator<Item = i32>) -> Result<Self, BrokerError> {
         let properties = properties::plain_consumer(kafka)?;
         let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive.
@@ -99,7 +99,7 @@ impl Reader {
             slot: number.unsigned_abs(),
             offset: i64::from(rd::RD_KAFKA_OFFSET_BEGINNING),
         };
-        let starts = (0..partitions).map(start).collect::<Vec<_>>();
+        let starts = partitions.into_iter().map(start).collect::<Vec<_>>();
         data.add(&starts)?;
         let list = PartitionList::at(starts.iter().map(|start| (&start.partition, start.offset)))?;
         // SAFETY: client and list are alive; the list is copied.

@@ -149,7 +149,8 @@ pub(super) fn plain_producer(kafka: &Kafka) -> Result<Properties, BrokerError> {
     all.extend(pairs([&kafka.properties, &kafka.producer_properties]));
     all.extend(list(&[
         ("enable.idempotence", "true"),
-        ("delivery.report.only.error", "true"),
+        // Reports of success are what wakes a flush.
+        ("delivery.report.only.error", "false"),
         // Keys go where the Java client puts them.
         ("partitioner", "murmur2_random"),
         ("queue.buffering.max.kbytes", "65536"),

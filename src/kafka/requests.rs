@@ -258,6 +258,28 @@ impl Mailbox {
         Ok(options.id)
     }
 
+    /// Sets one setting of a topic.
+    pub(super) fn alter_config(
+        &mut self,
+        topic: &str,
+        name: &str,
+        value: &str,
+        timeout: Duration,
+    ) -> Result<u64, BrokerError> {
+        let (topic, name, value) = (c_string(topic)?, c_string(name)?, c_string(value)?);
+        let options = self.options(Op::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout);
+        // SAFETY: as in `positions`.
+        unsafe {
+            let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+            let set = rd::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
+            let mut request = rd::rd_kafka_ConfigResource_new(kind, topic.as_ptr());
+            drop_error(rd::rd_kafka_ConfigResource_add_incremental_config(request, name.as_ptr(), set, value.as_ptr()));
+            rd::rd_kafka_IncrementalAlterConfigs(self.client(), &mut request, 1, options.raw, self.queue.raw());
+            rd::rd_kafka_ConfigResource_destroy(request);
+        }
+        Ok(options.id)
+    }
+
     /// Asks who is in a group.
     pub(super) fn group(&mut self, group: &str, timeout: Duration) -> Result<u64, BrokerError> {
         let group = c_string(group)?;
@@ -418,6 +440,16 @@ unsafe fn read(event: &Event) -> Reply {
                     (text(rd::rd_kafka_ConfigEntry_name(*raw)), text(rd::rd_kafka_ConfigEntry_value(*raw)))
                 };
                 Reply::Configs(array(entries, count).iter().map(entry).collect())
+            }
+            rd::RD_KAFKA_EVENT_INCREMENTALALTERCONFIGS_RESULT => {
+                let resources = rd::rd_kafka_IncrementalAlterConfigs_result_resources(event.cast(), &mut count);
+                for resource in array(resources, count) {
+                    let code = rd::rd_kafka_ConfigResource_error(*resource);
+                    if code != OK {
+                        return Reply::Failed(code, text(rd::rd_kafka_ConfigResource_error_string(*resource)));
+                    }
+                }
+                Reply::Configs(Vec::new())
             }
             rd::RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT => {
                 let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(event.cast(), &mut count);

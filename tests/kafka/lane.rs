@@ -147,7 +147,7 @@ pub fn load(kafka: &Kafka, topic: &str, partition: i32, count: usize) {
 
 /// All committed values of a topic, by partition, up to its end.
 pub fn values(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Vec<String>> {
-    let mut reader = Reader::open(&kafka.config(""), topic, partitions).unwrap();
+    let mut reader = Reader::open(&kafka.config(""), topic, 0..partitions).unwrap();
     let (mut batch, mut events) = (RecordBatch::new(1 << 20, 1000), Vec::new());
     let mut all = vec![Vec::new(); partitions as usize];
     let deadline = Instant::now() + PATIENCE;
