@@ -43,6 +43,8 @@ pub mod http;
 pub mod logs;
 
 // the brokers
+pub mod kafka;
+
 pub mod sim;
 
 // what everything rests on

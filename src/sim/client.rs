@@ -219,14 +219,18 @@ impl Broker for SimClient {
         let deadline = Instant::now() + timeout;
         let shared = Arc::clone(&self.shared);
         let mut state = shared.lock();
-        while before == (batch.len(), events.len()) {
-            state.tick();
+        if before == (batch.len(), events.len()) {
+            // Something may have come between the two locks, and nobody would wake us for it.
             self.poll_once(&mut state, None, batch, events)?;
+        }
+        while before == (batch.len(), events.len()) {
             let left = deadline.saturating_duration_since(Instant::now()).min(SLICE);
             if left.is_zero() {
                 break;
             }
             state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.tick();
+            self.poll_once(&mut state, None, batch, events)?;
         }
         Ok(())
     }
