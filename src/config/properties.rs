@@ -137,6 +137,12 @@ pub fn is_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
+/// Whether the value of a property opens a door by itself: such a value belongs outside of the file.
+pub(super) fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "passphrase", "sasl.jaas.config", "ssl.key.pem"].iter().any(|end| name.ends_with(end))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

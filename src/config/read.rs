@@ -5,7 +5,10 @@
 
 use super::complaint::{Complaints, FILE};
 use super::node::{Entry, Kind, Node, Scalar, Span, Value};
+use regex::Regex;
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 /// A type of the file as written.
 pub(super) trait Read: Sized {
@@ -110,8 +113,15 @@ fn instead_of<T: Form>(shown: &str) -> Option<String> {
 }
 
 /// Whether the whole text has this pattern.
-fn matches(pattern: &str, text: &str) -> bool {
-    regex::Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|pattern| pattern.is_match(text))
+fn matches(pattern: &'static str, text: &str) -> bool {
+    // A list can have a million items, and compiling takes longer than matching.
+    static COMPILED: Mutex<BTreeMap<&str, Regex>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(expression) = compiled.get(pattern) {
+        return expression.is_match(text);
+    }
+    let Ok(expression) = Regex::new(&format!("^(?:{pattern})$")) else { return false };
+    compiled.entry(pattern).or_insert(expression).is_match(text)
 }
 
 /// The schema of a text with a substitution in it.

@@ -6,7 +6,7 @@
 use super::complaint::Complaints;
 use super::names::{FieldPath, Name, Text, TopicName, TopicPattern};
 use super::node::{Kind, Node, Value};
-use super::properties::{owned_names, refusal};
+use super::properties::{is_credential, owned_names, refusal};
 use super::read::*;
 use super::units::{Bytes, Millis, SIZE_UNITS};
 use super::{AggregateKind, Protocol, StartAt, TimeFormat, WhenFull};
@@ -110,9 +110,9 @@ section! {
 section! {
     /// Half-open intervals of event time, and when they close.
     Window [exactly one of tumbling, hopping] {
-        /// Length of windows that follow one another.
+        /// Length of windows that follow one another. Either this or `hopping`.
         tumbling: optional Millis,
-        /// Windows that overlap.
+        /// Windows that overlap. Either this or `tumbling`.
         hopping: optional Hopping,
         /// Shift of all window starts from 1970-01-01T00:00:00Z: `5h` makes days that begin at 05:00 UTC.
         offset: preset Millis = "0s",
@@ -144,7 +144,7 @@ section! {
 }
 
 section! {
-    /// One aggregate of a field.
+    /// One aggregate of a field: `{ kind: field }`.
     OfField [exactly one of count, sum, min, max, mean, first, last] {
         /// Records in which the field is not null.
         count: optional FieldPath,
@@ -300,7 +300,7 @@ const LANES_MAX: usize = 1024;
 impl Read for Lanes {
     fn schema() -> serde_json::Value {
         json!({ "title": "`auto` or a number", "anyOf": [
-            { "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": LANES_MAX }, substitution(),
+            { "const": "auto" }, { "title": "a number from 1 to 1024", "type": "integer", "minimum": 1, "maximum": LANES_MAX }, substitution(),
         ] })
     }
 
@@ -420,7 +420,7 @@ impl Read for Properties {
                 name_span: entry.key_span,
                 value: scalar.text().into(),
                 public: !secret && scalar.substituted.is_none(),
-                bare_secret: secret && scalar.substituted.is_none(),
+                bare_secret: is_credential(&entry.key) && scalar.substituted.is_none(),
             });
         }
         Some(Self(properties))
