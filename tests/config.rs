@@ -406,7 +406,7 @@ fn no_text_whatever_makes_it_panic_or_show_a_secret() {
     let secret = format!("  properties:\n    sasl.password: {SECRET}\n    linger.ms: 5\n");
     let text = flights.replace("source:\n", &format!("{secret}source:\n"));
     let name_to_value = text.find("sasl").unwrap()..text.find(SECRET).unwrap() + SECRET.len();
-    proptest!(ProptestConfig::with_cases(2000), |(at in 0..text.len(), length in 0usize..20, piece in 0..PIECES.len())| {
+    proptest!(ProptestConfig { cases: 2000, max_global_rejects: 1_000_000, failure_persistence: None, ..ProptestConfig::default() }, |(at in 0..text.len(), length in 0usize..20, piece in 0..PIECES.len())| {
         let end = (at + length).min(text.len());
         // Without its name nobody can know a secret.
         prop_assume!(end <= name_to_value.start || at >= name_to_value.end);
