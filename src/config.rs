@@ -2,15 +2,20 @@
 //!
 //! As written lives in `config/written.rs`; `config/load.rs` turns text into this or into a list of complaints.
 
+mod aggregates;
 mod complaint;
+mod keys;
 mod load;
 mod names;
 mod node;
 mod properties;
 mod read;
 mod relations;
+mod section;
 mod substitute;
 mod units;
+mod values;
+mod windows;
 mod written;
 
 pub use complaint::{Complaint, Severity};
