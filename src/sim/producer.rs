@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Neighbouring records of a partition that travel together, and are refused together.
 const BATCH_RECORDS: usize = 16;
-const QUEUE_BYTES: usize = 4 << 20;
+const QUEUE_BYTES: usize = 1 << 20;
 
 /// What a producer was built with.
 #[derive(Clone, Debug)]
