@@ -8,7 +8,7 @@ use super::group::{Group, MemberId};
 use super::log::Content;
 use super::transaction::{EndInFlight, Identity};
 use crate::broker::{CommitOffset, Outgoing, Outlet, ProduceError, RecordBatch, TopicPartition};
-use crate::error::BrokerError;
+use crate::error::{BrokerError, ErrorKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -321,7 +321,7 @@ impl Producer {
 
     fn fail_with(&mut self, error: BrokerError) -> BrokerError {
         match error.kind {
-            crate::error::ErrorKind::Fatal => self.die(error),
+            ErrorKind::Fatal => self.die(error),
             _ => self.fail(error.message),
         }
     }
