@@ -197,7 +197,7 @@ pub struct Aggregate {
     pub path: Option<String>,
 }
 
-/// The aggregates of semantics.md.
+/// The aggregates (docs/guarantees.md, "Aggregates").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AggregateKind {
     /// Records merged; with a field: records in which it is not null.

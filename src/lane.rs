@@ -188,6 +188,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.holdings.values()
     }
 
+    /// True if results, late records or dead letters wait for a commit.
+    pub fn is_waiting(&self) -> bool {
+        self.tasks().any(Task::is_waiting)
+    }
+
     /// Why the lane makes no progress, if it knows.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()

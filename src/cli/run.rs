@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let mut instance = Instance::claim(&config.kafka.group, &config.kafka.brokers, config.kafka.instance.as_deref())?;
     tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
         version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
-    let runtime = surroundings(&config, &shared, clock)?;
+    let runtime = surroundings(&config, &shared, &clock)?;
     let started = start(&config, &mut instance, &shared, clock, arguments.accept_config_change)?;
     let code = match started {
         Some(lanes) => until_the_end(lanes, &shared, clock, config.shutdown_timeout),
@@ -67,7 +67,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 /// HTTP and signals, on a runtime of their own.
-fn surroundings(config: &Config, shared: &Shared, clock: SystemClock) -> anyhow::Result<Runtime> {
+pub(super) fn surroundings<C>(config: &Config, shared: &Shared, clock: &C) -> anyhow::Result<Runtime>
+where
+    C: Clock + Clone + Send + Sync + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("http")
@@ -75,8 +78,8 @@ fn surroundings(config: &Config, shared: &Shared, clock: SystemClock) -> anyhow:
         .build()
         .context("cannot start the HTTP runtime")?;
     if let Some(listen) = config.http {
-        let pages =
-            http::Pages::new(shared.metrics.clone(), shared.status.clone(), Arc::new(clock), config.commit.timeout);
+        let clock = Arc::new(clock.clone());
+        let pages = http::Pages::new(shared.metrics.clone(), shared.status.clone(), clock, config.commit.timeout);
         let listener = runtime.block_on(http::bind(listen))?;
         tracing::info!(address = %listener.local_addr()?, "metrics and health");
         runtime.spawn(async move {
@@ -90,7 +93,7 @@ fn surroundings(config: &Config, shared: &Shared, clock: SystemClock) -> anyhow:
 }
 
 /// Waits for the cluster, then starts the lanes; `None` if it was told to stop first.
-fn start(
+pub(super) fn start(
     config: &Config,
     instance: &mut Instance,
     shared: &Shared,
@@ -210,7 +213,7 @@ fn pin_start(admin: &mut Admin, partitions: &[TopicPartition]) -> Result<(), Bro
 }
 
 /// Waits for the lanes; the first that fails stops the others. The exit code.
-fn until_the_end(lanes: Lanes, shared: &Shared, clock: SystemClock, shutdown_timeout: Duration) -> u8 {
+pub(super) fn until_the_end(lanes: Lanes, shared: &Shared, clock: SystemClock, shutdown_timeout: Duration) -> u8 {
     let mut running = lanes.len();
     let mut code = 0;
     let mut deadline = None;
