@@ -1,0 +1,22 @@
+//! The worker as a user starts it: the binary, a file, Apache Kafka; what it wrote is read back as consumers read it
+//! and compared with the naive model.
+//!
+//! Nothing here looks into the process: only at its topics, its pages, its log and its exit code.
+
+#![allow(unreachable_pub)] // A test exports nothing; `pub` says what its modules offer each other.
+
+mod support {
+    pub mod kafka;
+    pub mod model;
+}
+
+#[path = "worker/flights.rs"]
+mod flights;
+#[path = "worker/judge.rs"]
+mod judge;
+#[path = "worker/process.rs"]
+mod process;
+#[path = "worker/read_back.rs"]
+mod read_back;
+#[path = "worker/stage.rs"]
+mod stage;
