@@ -6,16 +6,23 @@
 #![allow(unreachable_pub)] // A test exports nothing; `pub` says what its modules offer each other.
 
 mod support {
+    pub mod generate;
     pub mod kafka;
     pub mod model;
 }
 
+#[path = "worker/ambiguous.rs"]
+mod ambiguous;
+#[path = "worker/chaos.rs"]
+mod chaos;
 #[path = "worker/flights.rs"]
 mod flights;
 #[path = "worker/judge.rs"]
 mod judge;
 #[path = "worker/process.rs"]
 mod process;
+#[path = "worker/proxy.rs"]
+mod proxy;
 #[path = "worker/read_back.rs"]
 mod read_back;
 #[path = "worker/stage.rs"]

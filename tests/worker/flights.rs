@@ -2,7 +2,7 @@
 
 use crate::judge::Truth;
 use crate::process::{PATIENCE, until};
-use crate::stage::{Setup, Stage};
+use crate::stage::{PARTITIONS, Setup, Stage};
 use crate::support::kafka::Kafka;
 use crate::support::model::json::Json;
 use crate::support::model::murmur2;
@@ -50,13 +50,16 @@ pub fn setup(window: &str) -> Setup {
 
 /// Writes flights with the time at which they were seen; without a key they go to the partition of an empty one.
 pub fn load(stage: &Stage<'_>, flights: &[Flight], key: impl Fn(&Flight) -> Option<&str>) {
-    let mut loader = Loader::open(&stage.kafka.config(""), &stage.source).unwrap();
-    for flight in flights {
-        let key = key(flight).map(str::as_bytes);
-        let partition = murmur2::partition(key.unwrap_or_default(), stage.setup.partitions);
-        loader.send(partition, flight.seen_ms, key, Some(flight.json.as_bytes()), Headers::default()).unwrap();
-    }
+    let mut loader = stage.loader();
+    flights.iter().for_each(|flight| send(&mut loader, flight, key(flight)));
     loader.flush(PATIENCE).unwrap();
+}
+
+/// Queues one flight.
+pub fn send(loader: &mut Loader, flight: &Flight, key: Option<&str>) {
+    let key = key.map(str::as_bytes);
+    let partition = murmur2::partition(key.unwrap_or_default(), PARTITIONS);
+    loader.send(partition, flight.seen_ms, key, Some(flight.json.as_bytes()), Headers::default()).unwrap();
 }
 
 /// What the facts name: merged, late, dead, windows by watermark, windows by silence.

@@ -156,7 +156,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
+        if std::thread::panicking() || std::env::var_os("TIDEMILL_TEST_LOG").is_some() {
             let log = self.log();
             let from = log.len().saturating_sub(SHOWN);
             eprintln!("--- {}, the last of {} lines:\n{}", self.name, log.len(), log[from..].join("\n"));

@@ -8,6 +8,9 @@ use tidemill::broker::{Headers, TopicPartition};
 use tidemill::config::{self, Config};
 use tidemill::kafka::{Loader, NewTopic};
 
+/// Partitions of every topic, unless a test says otherwise.
+pub const PARTITIONS: i32 = 4;
+
 /// What a test changes of the usual pipeline; each text stands in the file as it is here.
 #[derive(Clone)]
 pub struct Setup {
@@ -25,7 +28,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            partitions: 4,
+            partitions: PARTITIONS,
             brokers: None,
             kafka: Vec::new(),
             source: "time: { field: t, format: unix_ms }, max_ahead: off".into(),
@@ -116,9 +119,14 @@ impl<'a> Stage<'a> {
         TopicPartition { topic: self.source.as_str().into(), partition }
     }
 
+    /// A writer to the source.
+    pub fn loader(&self) -> Loader {
+        Loader::open(&self.kafka.config(""), &self.source).unwrap()
+    }
+
     /// Writes records with these keys and values to the partitions of their keys.
     pub fn load<K: AsRef<[u8]>, V: AsRef<[u8]>>(&self, records: impl IntoIterator<Item = (K, V)>) {
-        let mut loader = Loader::open(&self.kafka.config(""), &self.source).unwrap();
+        let mut loader = self.loader();
         for (key, value) in records {
             let (key, value) = (Some(key.as_ref()), Some(value.as_ref()));
             loader.send(-1, 1_000, key, value, Headers::default()).unwrap();
