@@ -1,6 +1,6 @@
 //! The demo on a real Kafka: topics of its own, the flights loaded into them, then a worker as `run` starts it.
 
-use super::show::{Outcome, Show};
+use super::show::Show;
 use super::{PARTITIONS, flights};
 use crate::broker::{Event, Headers, RecordBatch};
 use crate::cli::run::{start, surroundings, until_the_end};
@@ -52,12 +52,10 @@ pub(super) fn run(
             bail!("a lane ended before its time");
         }
         let counts = shared.totals();
-        show.progress(counts.fates.read);
+        let visible = show.progress(&counts, clock.monotonic() - began);
         let at_rest = || shared.status.partitions().iter().all(|partition| partition.open_windows == 0);
-        let visible = show.results() == counts.closed_by_watermark + counts.closed_by_idle;
-        if counts.fates.read == flights::COUNT && visible && at_rest() {
-            // The last silence is waited for: it is no part of the work.
-            show.summary(&Outcome { counts, took: clock.monotonic() - began }, out)?;
+        if visible && at_rest() {
+            show.summary(&counts, out)?;
             if !keep {
                 shared.stop();
                 break;
