@@ -51,10 +51,11 @@ pub(super) fn run(
             ended?;
             bail!("a lane ended before its time");
         }
+        // In this order: counts must not be older than the rest that they are to explain.
+        let at_rest = shared.status.partitions().iter().all(|partition| partition.open_panes == 0);
         let counts = shared.totals();
         let visible = show.progress(&counts, clock.monotonic() - began);
-        let at_rest = || shared.status.partitions().iter().all(|partition| partition.open_windows == 0);
-        if visible && at_rest() {
+        if visible && at_rest {
             show.summary(&counts, out)?;
             if !keep {
                 shared.stop();
