@@ -226,6 +226,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         again?;
         self.membership.taking = false;
+        self.trouble = None;
         Ok(())
     }
 
