@@ -1,0 +1,15 @@
+//! Holds tidemill's tasks and lanes to the independent naive model: the same random pipelines and records for both,
+//! equal fates, windows, watermarks and commit points demanded, whatever the batches, restarts and silences.
+//!
+//! `TIDEMILL_SEED=… cargo test --test semantics NAME` runs one seed again.
+
+mod support {
+    pub mod generate;
+    pub mod model;
+    pub mod rig;
+    pub mod subject;
+}
+
+mod semantics {
+    mod fates;
+}
