@@ -12,4 +12,5 @@ mod support {
 
 mod semantics {
     mod fates;
+    mod restore;
 }

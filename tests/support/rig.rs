@@ -113,7 +113,13 @@ impl Rig {
     /// Starts, runs until everything is closed and committed, and stops.
     pub fn run_to_the_end(&mut self, batch_records: usize) {
         self.start(batch_records, |_, _| ());
-        self.run(Duration::from_secs(10)).unwrap();
+        self.run(self.silence()).unwrap();
+    }
+
+    /// Silence enough to close every window, also at the pace of the clock.
+    pub fn silence(&self) -> Duration {
+        let window = &self.config.pipeline.window;
+        Duration::from_secs(10) + Duration::from_millis((window.size_ms + window.grace_ms) as u64)
     }
 
     /// All of a topic by partition, as a read_committed reader sees it.
