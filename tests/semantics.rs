@@ -13,4 +13,5 @@ mod support {
 mod semantics {
     mod fates;
     mod restore;
+    mod silence;
 }
