@@ -8,10 +8,12 @@ mod support {
     pub mod model;
     pub mod rig;
     pub mod subject;
+    pub mod visible;
 }
 
 mod semantics {
     mod fates;
+    mod lanes;
     mod restore;
     mod silence;
 }
