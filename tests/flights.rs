@@ -33,11 +33,8 @@ struct Facts {
 
 /// All flights keyed by the member `key`, in 4 partitions, windows of `size` every `every` with an hour of grace.
 fn flights(key: &str, size_ms: i64, every_ms: i64) -> Facts {
-    let aggregate = |name: &str, kind, path: Option<&str>| Aggregate {
-        name: name.to_owned(),
-        kind,
-        path: path.map(str::to_owned),
-    };
+    let aggregate =
+        |name: &str, kind, path: Option<&str>| Aggregate { name: name.to_owned(), kind, path: path.map(str::to_owned) };
     let pipeline = Pipeline {
         start: StartAt::Earliest,
         time: TimeSource::Field { path: "scheduled".to_owned(), format: TimeFormat::UnixMs },

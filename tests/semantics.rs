@@ -14,6 +14,7 @@ mod support {
 mod semantics {
     mod fates;
     mod lanes;
+    mod outputs;
     mod restore;
     mod silence;
 }
