@@ -1,7 +1,7 @@
 //! Holds tidemill's tasks and lanes to the independent naive model: the same random pipelines and records for both,
 //! equal fates, windows, watermarks and commit points demanded, whatever the batches, restarts and silences.
 //!
-//! `TIDEMILL_SEED=… cargo test --test semantics NAME` runs one seed again.
+//! A failure prints the command that runs its seed again.
 
 mod support {
     pub mod generate;
@@ -11,7 +11,7 @@ mod support {
     pub mod visible;
 }
 
-mod semantics {
+mod properties {
     mod fates;
     mod lanes;
     mod outputs;

@@ -25,6 +25,9 @@ fn pipeline() -> Pipeline {
     }
 }
 
+/// Kafka timestamp, key and value.
+type Sent<'a> = (i64, Option<&'a [u8]>, &'a [u8]);
+
 fn names(output: &Stored) -> Vec<&str> {
     output.headers.iter().map(|(name, _)| std::str::from_utf8(name).unwrap()).collect()
 }
@@ -35,7 +38,7 @@ fn late_records_and_dead_letters_say_what_happened_after_their_own_headers() {
     let old: [(&[u8], Option<&[u8]>); 3] =
         [(b"trace", Some(b"\xff")), (b"tidemill.reason", Some(b"spoof")), (b"none", None)];
     let long = vec![b'k'; 3000];
-    let sent: [(i64, Option<&[u8]>, &[u8]); 6] = [
+    let sent: [Sent<'_>; 6] = [
         (5, Some(b"a"), br#"{"t":500}"#),
         (0, Some(b"a"), br#"{"t":499}"#),
         (-1, Some("ä".as_bytes()), "{\"t\":ä}".as_bytes()),
@@ -62,7 +65,10 @@ fn late_records_and_dead_letters_say_what_happened_after_their_own_headers() {
         let outputs = &rig.read(topic)[partition];
         let header = |output: &Stored, name: &str| rig::header(output, name).unwrap();
         let output = outputs.iter().find(|output| header(output, "tidemill.offset") == offset.to_string()).unwrap();
-        assert_eq!((output.timestamp_ms, output.key.as_deref(), output.value.as_deref()), (timestamp_ms, key, Some(value)));
+        assert_eq!(
+            (output.timestamp_ms, output.key.as_deref(), output.value.as_deref()),
+            (timestamp_ms, key, Some(value))
+        );
         for (header, (name, value)) in output.headers.iter().zip(&old) {
             assert_eq!((header.0.as_slice(), header.1.as_deref()), (*name, *value), "old headers come first");
         }
@@ -71,7 +77,8 @@ fn late_records_and_dead_letters_say_what_happened_after_their_own_headers() {
         let mut expected: Vec<_> = ours.split(' ').chain(more.split_whitespace()).collect();
         expected.sort_unstable();
         assert_eq!(found, expected, "{reason}");
-        let said = ["reason", "topic", "partition", "timestamp"].map(|name| header(output, &format!("tidemill.{name}")));
+        let said =
+            ["reason", "topic", "partition", "timestamp"].map(|name| header(output, &format!("tidemill.{name}")));
         assert_eq!(said, [reason.to_owned(), EVENTS.to_owned(), "1".to_owned(), original_ms.to_string()]);
         let detail = header(output, "tidemill.detail");
         assert!(!detail.is_empty() && detail.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{detail}");
@@ -186,5 +193,8 @@ fn what_is_refused_even_without_its_value_stops_the_lane_and_names_the_place() {
     }
     let (_, ran) = results(5, false);
     let stop = ran.unwrap_err();
-    assert!(stop.contains("events[0]") && stop.contains("results") && stop.contains("window that ends at 10"), "{stop}");
+    assert!(
+        stop.contains("events[0]") && stop.contains("results") && stop.contains("window that ends at 10"),
+        "{stop}"
+    );
 }
