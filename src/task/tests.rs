@@ -2,6 +2,9 @@
 //! naive model in `tests/`.
 
 use super::*;
+use crate::broker::Ends;
+use crate::config::Pipeline;
+use std::sync::Arc;
 use crate::broker::Headers;
 use crate::clock::ManualClock;
 use crate::config::{Aggregate, AggregateKind, Idle, StartAt, TimeFormat, TimeSource, Window};
