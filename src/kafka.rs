@@ -18,10 +18,12 @@ mod properties;
 mod questions;
 mod queue;
 mod requests;
+mod start;
 
 pub use admin::{Admin, Log};
-pub use bulk::{Loader, Reader, init_transactional_ids};
+pub use bulk::{Loader, Reader};
 pub use client::{KafkaBroker, Options};
 pub use native::version;
 pub use properties::{known_property, owned_property};
 pub use requests::{Group, Member, NewTopic, Topic};
+pub use start::{await_source_partitions, init_transactional_ids, pin_start, source_partitions};

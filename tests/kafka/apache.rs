@@ -17,6 +17,9 @@ pub struct Apache {
 /// Longest wait for what the harness itself asks for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The markers of a commit that was answered are there by then.
+const MARKERS: Duration = Duration::from_millis(500);
+
 impl Apache {
     pub fn new() -> Self {
         let kafka = Kafka::shared();
@@ -68,7 +71,13 @@ impl Harness for Apache {
     }
 
     fn read_committed(&mut self, topic: &str, partition: i32) -> Vec<(i64, Rec)> {
-        let end = self.ends(topic, partition).last_stable;
+        // A commit is answered once it is decided; its markers follow. A transaction that is open stays so.
+        let deadline = Instant::now() + MARKERS;
+        let mut ends = self.ends(topic, partition);
+        while ends.last_stable < ends.high_watermark && Instant::now() < deadline {
+            ends = self.ends(topic, partition);
+        }
+        let end = ends.last_stable;
         let mut reader = Reader::open(&self.kafka.config(""), topic, [partition]).expect("a reader");
         let (mut batch, mut events) = (RecordBatch::new(1 << 20, 1_000), Vec::new());
         let deadline = Instant::now() + PATIENCE;
