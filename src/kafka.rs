@@ -13,6 +13,7 @@ mod events;
 mod list;
 mod native;
 mod outgoing;
+mod positions;
 mod producer;
 mod properties;
 mod questions;

@@ -88,7 +88,7 @@ impl Reader {
     /// # Errors
     /// Fatal: a property is refused.
     pub fn open(kafka: &Kafka, topic: &str, partitions: impl IntoIterator<Item = i32>) -> Result<Self, BrokerError> {
-        let properties = properties::plain_consumer(kafka)?;
+        let properties = properties::plain_consumer(kafka, "tidemill-reader")?;
         let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive.
         unsafe { rd::rd_kafka_poll_set_consumer(client.raw()) };

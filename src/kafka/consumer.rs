@@ -51,7 +51,7 @@ impl Consumer {
     ///
     /// # Errors
     /// Fatal: properties or topics are refused. Nothing here waits for a broker.
-    pub(super) fn new(properties: &Properties, group: &str, topics: &[String]) -> Result<Self, BrokerError> {
+    pub(super) fn new(properties: &Properties, topics: &[String]) -> Result<Self, BrokerError> {
         let client = Client::new(Role::Consumer, properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive; the reference to the consumer queue that comes back is ours.
         let group_queue = unsafe {
@@ -59,7 +59,7 @@ impl Consumer {
             Queue::owned(rd::rd_kafka_queue_get_consumer(client.raw()), &client)?
         };
         let data = DataQueue::new(&client)?;
-        let questions = Questions::new(&client, group)?;
+        let questions = Questions::new(&client)?;
         // The lane sleeps on the data queue: news on the others must wake it.
         group_queue.wake(data.queue());
         questions.queue().wake(data.queue());

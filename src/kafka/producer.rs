@@ -40,7 +40,6 @@ impl Producer {
     /// Fatal: a property is refused.
     pub(super) fn new(
         properties: &Properties,
-        group: &str,
         isolate: bool,
         outlets: &[(Outlet, String)],
     ) -> Result<Self, BrokerError> {
@@ -49,7 +48,7 @@ impl Producer {
         for (outlet, name) in outlets {
             topics.push((*outlet, Topic::new(&client, name)?));
         }
-        let questions = Questions::new(&client, group)?;
+        let questions = Questions::new(&client)?;
         Ok(Self { topics, questions, ready: false, isolate, client })
     }
 

@@ -167,14 +167,13 @@ pub(super) fn transactional(kafka: &Kafka, id: &str) -> Result<Properties, Broke
     Ok(all)
 }
 
-/// A reader outside of any group protocol, of committed records only.
-pub(super) fn plain_consumer(kafka: &Kafka) -> Result<Properties, BrokerError> {
+/// A reader that joins nothing, of committed records only. (librdkafka wants a group's name all the same.)
+pub(super) fn plain_consumer(kafka: &Kafka, group: &str) -> Result<Properties, BrokerError> {
     let mut all = common(kafka)?;
     all.extend(list(&[("fetch.queue.backoff.ms", "1"), ("fetch.wait.max.ms", "20")]));
     all.extend(pairs([&kafka.properties, &kafka.consumer_properties]));
     all.extend(list(&[
-        // Never joined nor committed to: librdkafka wants a name to read without a group.
-        ("group.id", "tidemill-reader"),
+        ("group.id", group),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),

@@ -82,7 +82,6 @@ pub(super) enum Which {
 #[derive(Debug)]
 pub(super) enum Reply {
     Offsets(Vec<Line>),
-    Positions(Vec<Line>),
     Changed(Vec<Line>),
     Topics(Vec<Result<Topic, (String, Code)>>),
     Created(Vec<(String, Code, String)>),
@@ -134,45 +133,6 @@ impl Mailbox {
         Ok(options.id)
     }
 
-    /// Asks what a group has committed, settled transactions only; without `partitions` for all of them.
-    pub(super) fn positions(
-        &mut self,
-        group: &str,
-        partitions: Option<&[TopicPartition]>,
-        timeout: Duration,
-    ) -> Result<u64, BrokerError> {
-        let group = c_string(group)?;
-        let list = partitions.map(PartitionList::of).transpose()?;
-        let options = self.options(Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout);
-        // SAFETY: as in `offsets`; the request is destroyed after it was sent.
-        unsafe {
-            let list = list.as_ref().map_or(std::ptr::null(), |list| list.raw().cast_const());
-            let mut request = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
-            drop_error(rd::rd_kafka_AdminOptions_set_require_stable_offsets(options.raw, 1));
-            rd::rd_kafka_ListConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
-            rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-        }
-        Ok(options.id)
-    }
-
-    /// Commits positions for a group that has no members.
-    pub(super) fn alter_positions(
-        &mut self,
-        group: &str,
-        list: &PartitionList,
-        timeout: Duration,
-    ) -> Result<u64, BrokerError> {
-        let group = c_string(group)?;
-        let options = self.options(Op::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout);
-        // SAFETY: as in `positions`.
-        unsafe {
-            let mut request = rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.raw());
-            rd::rd_kafka_AlterConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
-            rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-        }
-        Ok(options.id)
-    }
-
     /// Erases positions of a group that does not read their topics.
     pub(super) fn delete_positions(
         &mut self,
@@ -183,7 +143,7 @@ impl Mailbox {
         let group = c_string(group)?;
         let list = PartitionList::of(partitions)?;
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let mut request = rd::rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), list.raw());
             rd::rd_kafka_DeleteConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
@@ -195,7 +155,7 @@ impl Mailbox {
     /// Erases all records below the given offsets.
     pub(super) fn delete_records(&mut self, list: &PartitionList, timeout: Duration) -> Result<u64, BrokerError> {
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DELETERECORDS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let mut request = rd::rd_kafka_DeleteRecords_new(list.raw());
             rd::rd_kafka_DeleteRecords(self.client(), &mut request, 1, options.raw, self.queue.raw());
@@ -209,7 +169,7 @@ impl Mailbox {
         let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<_>, _>>()?;
         let mut pointers = names.iter().map(|name| name.as_ptr()).collect::<Vec<_>>();
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
-        // SAFETY: as in `positions`; the names live until the end of the call.
+        // SAFETY: as in `offsets`; the names live until the end of the call.
         unsafe {
             let topics = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             rd::rd_kafka_DescribeTopics(self.client(), topics, options.raw, self.queue.raw());
@@ -225,7 +185,7 @@ impl Mailbox {
             requests.push(topic)?;
         }
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout);
-        // SAFETY: as in `positions`; with an operation timeout the reply comes when the topics are usable.
+        // SAFETY: as in `offsets`; with an operation timeout the reply comes when the topics are usable.
         unsafe {
             rd::rd_kafka_AdminOptions_set_operation_timeout(
                 options.raw,
@@ -248,7 +208,7 @@ impl Mailbox {
     pub(super) fn configs(&mut self, topic: &str, timeout: Duration) -> Result<u64, BrokerError> {
         let topic = c_string(topic)?;
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
             let mut request = rd::rd_kafka_ConfigResource_new(kind, topic.as_ptr());
@@ -268,7 +228,7 @@ impl Mailbox {
     ) -> Result<u64, BrokerError> {
         let (topic, name, value) = (c_string(topic)?, c_string(name)?, c_string(value)?);
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
             let set = rd::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
@@ -399,14 +359,6 @@ unsafe fn read(event: &Event) -> Reply {
                     list::line(&*rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*info))
                 };
                 Reply::Offsets(array(infos, count).iter().map(line).collect())
-            }
-            rd::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT => {
-                let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(event.cast(), &mut count);
-                group_lines(array(groups, count)).map_or_else(|failed| failed, Reply::Positions)
-            }
-            rd::RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT => {
-                let groups = rd::rd_kafka_AlterConsumerGroupOffsets_result_groups(event.cast(), &mut count);
-                group_lines(array(groups, count)).map_or_else(|failed| failed, Reply::Changed)
             }
             rd::RD_KAFKA_EVENT_DELETECONSUMERGROUPOFFSETS_RESULT => {
                 let groups = rd::rd_kafka_DeleteConsumerGroupOffsets_result_groups(event.cast(), &mut count);

@@ -80,19 +80,19 @@ pub fn await_source_partitions(
     }
 }
 
-/// Fixes where a group begins that holds no position and has no member: at the ends of these partitions as of now.
+/// Fixes where a group begins that holds no position in these partitions: at their ends as of now.
 /// `metadata` makes the string that is committed with each. True if it was done, false if the group has begun before.
 ///
 /// Without this, a partition whose first owner dies before its first commit would begin later with the next one.
 ///
 /// # Errors
-/// Retry: the cluster does not answer, or the group came to life meanwhile: ask again. Fatal.
+/// Retry: the cluster does not answer, or the group has members that have not committed yet: ask again. Fatal.
 pub fn pin_start(
     admin: &mut Admin,
     partitions: &[TopicPartition],
     mut metadata: impl FnMut(&TopicPartition, i64) -> String,
 ) -> Result<bool, BrokerError> {
-    if !admin.positions()?.is_empty() || !admin.group()?.members.is_empty() {
+    if admin.positions(partitions)?.iter().any(Option::is_some) {
         return Ok(false);
     }
     let ends = admin.offsets(partitions, Which::Stable)?;
@@ -103,7 +103,7 @@ pub fn pin_start(
     let pins = partitions.iter().zip(ends).map(pin).collect::<Vec<_>>();
     match admin.set_positions(&pins) {
         Ok(()) => Ok(true),
-        // Somebody has joined between the question and the commit: what they begin with counts.
+        // The group has members: what they begin with counts, and is committed soon.
         Err(error) if error.kind == ErrorKind::Abort => Err(BrokerError::retry(error.message)),
         Err(error) => Err(error),
     }
@@ -118,7 +118,7 @@ pub fn init_transactional_ids(kafka: &Kafka, ids: &[String], timeout: Duration) 
     let deadline = Instant::now() + timeout;
     for id in ids {
         let properties = properties::transactional(kafka, id)?;
-        let mut producer = Producer::new(&properties, &kafka.group, false, &[])?;
+        let mut producer = Producer::new(&properties, false, &[])?;
         let outcome = loop {
             match producer.init() {
                 Err(error) if error.kind == ErrorKind::Retry && Instant::now() < deadline => {}

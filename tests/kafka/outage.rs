@@ -63,7 +63,11 @@ fn close_keeps_its_deadline_whatever_the_broker_does() {
         lane.until("records", |lane| lane.seen.len() >= 10);
         lane.broker.begin().unwrap();
         lane.produce(0, b"k", b"v", 1);
-        if hang { kafka.pause() } else { kafka.stop(true) }
+        if hang {
+            kafka.pause()
+        } else {
+            kafka.stop(true)
+        }
         let since = Instant::now();
         let commit = lane.broker.commit();
         println!("hang {hang}: one call of commit took {:?}: {commit:?}", since.elapsed());
