@@ -24,4 +24,5 @@ mod transactions;
 #[path = "kafka/worker.rs"]
 mod worker;
 
-suites::contract_tests!(contract, crate::apache::Apache::new());
+suites::contract_tests!(contract, crate::apache::Apache::new(tidemill::config::Protocol::Classic));
+suites::contract_tests!(contract_kip848, crate::apache::Apache::new(tidemill::config::Protocol::Consumer));

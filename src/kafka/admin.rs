@@ -5,7 +5,8 @@
 use super::context::Context;
 use super::list::{Line, PartitionList};
 use super::native::{Client, Code, OK, Role, explain, millis, text};
-use super::requests::{Group, Mailbox, NewTopic, Reply, Topic, Which};
+use super::replies::{Group, Reply, Topic};
+use super::requests::{Mailbox, NewTopic, Which};
 use super::{positions, properties};
 use crate::broker::{CommitOffset, Committed, Ends, TopicPartition};
 use crate::config::Kafka;
@@ -168,7 +169,8 @@ impl Admin {
         partitions.iter().map(find).collect()
     }
 
-    /// Who is in the group.
+    /// Who is in the group. Not for a running worker: should the connection to the coordinator drop at the wrong moment,
+    /// librdkafka ends the process (its issue 4605). [`Self::delete_positions`] likewise.
     ///
     /// # Errors
     /// As [`Self::topic`].

@@ -5,6 +5,7 @@ use crate::kafka::{Kafka, unique};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tidemill::broker::{Event, Headers, RecordBatch, TopicPartition, write_header};
+use tidemill::config::Protocol;
 use tidemill::kafka::{Admin, KafkaBroker, Loader, NewTopic, Options, Reader};
 
 /// The broker that all tests share; every test has topics, groups and ids of its own.
@@ -12,6 +13,7 @@ pub struct Apache {
     kafka: &'static Kafka,
     admin: Admin,
     loaders: HashMap<String, Loader>,
+    protocol: Protocol,
 }
 
 /// Longest wait for what the harness itself asks for.
@@ -21,9 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MARKERS: Duration = Duration::from_millis(500);
 
 impl Apache {
-    pub fn new() -> Self {
+    pub fn new(protocol: Protocol) -> Self {
         let kafka = Kafka::shared();
-        Self { kafka, admin: kafka.admin(""), loaders: HashMap::new() }
+        Self { kafka, admin: kafka.admin(""), loaders: HashMap::new(), protocol }
     }
 
     fn partition(topic: &str, partition: i32) -> TopicPartition {
@@ -97,6 +99,7 @@ impl Harness for Apache {
 
     fn client(&mut self, spec: &Spec) -> KafkaBroker {
         let mut kafka = self.kafka.config(&spec.group);
+        kafka.protocol = self.protocol;
         let session = spec.session_timeout.as_millis().to_string();
         for (name, value) in [
             ("session.timeout.ms", session.as_str()),

@@ -37,7 +37,8 @@ fn source_partitions_are_counted_without_our_own_topics() {
     let prefix = unique("source");
     let (one, two, own) = (kafka.topic(&prefix, 1), kafka.topic(&prefix, 2), kafka.topic(&prefix, 3));
     let mut admin = kafka.admin("");
-    let mut find = |pattern: &str| client::source_partitions(&mut admin, &[pattern.to_owned()], &[own.clone()]);
+    let mut find =
+        |pattern: &str| client::source_partitions(&mut admin, &[pattern.to_owned()], std::slice::from_ref(&own));
     assert_eq!(find(&format!("^{prefix}-.*")).unwrap(), [at(&one, 0), at(&two, 0), at(&two, 1)]);
     assert_eq!(find(&one).unwrap(), [at(&one, 0)]);
     assert_eq!(find("missing").unwrap_err().kind, ErrorKind::Retry);
