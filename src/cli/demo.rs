@@ -46,7 +46,7 @@ pub struct Arguments {
 /// The worker stopped, or a file cannot be written.
 pub fn demo(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = pipeline()?;
-    let mut show = Show::new(flights::COUNT, arguments.json, arguments.results.as_deref())?;
+    let mut show = Show::new(arguments.json, arguments.results.as_deref())?;
     let shared = Shared::new(Metrics::new()?);
     match &arguments.brokers {
         None => embedded::run(&config, &shared, &mut show, arguments.keep, out),

@@ -107,7 +107,8 @@ fn running(task: &Task) -> PartitionStatus {
         position: task.position(),
         lag: task.lag_records(),
         restore,
-        open_windows: task.panes().len() as u64,
+        // A closed window counts until its commit: nobody has it before.
+        open_panes: (task.panes().len() + task.closed.len()) as u64,
         ..unread(task.partition.clone())
     }
 }
@@ -121,6 +122,6 @@ fn unread(partition: TopicPartition) -> PartitionStatus {
         lag: None,
         restore: None,
         held_because: None,
-        open_windows: 0,
+        open_panes: 0,
     }
 }

@@ -1,6 +1,6 @@
 //! The demo on a real Kafka: topics of its own, the flights loaded into them, then a worker as `run` starts it.
 
-use super::show::{Outcome, Show};
+use super::show::Show;
 use super::{PARTITIONS, flights};
 use crate::broker::{Event, Headers, RecordBatch};
 use crate::cli::run::{start, surroundings, until_the_end};
@@ -51,13 +51,12 @@ pub(super) fn run(
             ended?;
             bail!("a lane ended before its time");
         }
+        // In this order: counts must not be older than the rest that they are to explain.
+        let at_rest = shared.status.partitions().iter().all(|partition| partition.open_panes == 0);
         let counts = shared.totals();
-        show.progress(counts.fates.read);
-        let at_rest = || shared.status.partitions().iter().all(|partition| partition.open_windows == 0);
-        let visible = show.results() == counts.closed_by_watermark + counts.closed_by_idle;
-        if counts.fates.read == flights::COUNT && visible && at_rest() {
-            // The last silence is waited for: it is no part of the work.
-            show.summary(&Outcome { counts, took: clock.monotonic() - began }, out)?;
+        let visible = show.progress(&counts, clock.monotonic() - began);
+        if visible && at_rest {
+            show.summary(&counts, out)?;
             if !keep {
                 shared.stop();
                 break;

@@ -3,7 +3,7 @@
 //! While there is work, virtual time goes as real time does; when there is none, it leaps, so that nobody waits for
 //! the silence that closes the last windows.
 
-use super::show::{Outcome, Show};
+use super::show::Show;
 use super::{PARTITIONS, flights};
 use crate::broker::{Broker, Event, Outlet, RecordBatch, Start, TopicPartition};
 use crate::cli::run::surroundings;
@@ -49,12 +49,11 @@ pub(super) fn run(
         clock.advance(if idle { LEAP } else { now - last });
         last = now;
         let counts = shared.totals();
-        show.progress(counts.fates.read);
+        let visible = show.progress(&counts, now - began);
         let at_rest = || lane.holdings().all(|holding| holding.task().is_some_and(|task| task.panes().is_empty()));
-        let visible = show.results() == counts.closed_by_watermark + counts.closed_by_idle;
-        if !finished && counts.fates.read == flights::COUNT && visible && at_rest() && !lane.is_waiting() {
+        if !finished && visible && at_rest() && !lane.is_waiting() {
             finished = true;
-            show.summary(&Outcome { counts, took: now - began }, out)?;
+            show.summary(&counts, out)?;
             if !keep {
                 break;
             }
