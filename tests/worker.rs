@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub)] // A test exports nothing; `pub` says what its modules offer each other.
 
+#[path = "support"]
 mod support {
     pub mod generate;
     pub mod kafka;

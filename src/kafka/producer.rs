@@ -5,7 +5,7 @@
 use super::consumer::Membership;
 use super::context::Context;
 use super::list::PartitionList;
-use super::native::{Client, Code, Failure, Role, explain, millis};
+use super::native::{Client, Code, Failure, OK, Role, explain, millis};
 use super::outgoing::{Message, Topic};
 use super::properties::Properties;
 use super::questions::Questions;
@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 /// How long one call of ours waits; what takes longer is called again by the lane.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// How long one call of librdkafka waits. Its flush, which begins every commit and abort, sleeps for the whole of this
-/// unless a failed delivery wakes it: so it is short.
-const SLICE: Duration = Duration::from_millis(1);
+/// How long one flush waits: it sleeps for the whole of this unless a failed delivery wakes it.
+const FLUSH: Duration = Duration::from_millis(1);
+/// How long librdkafka waits for the end of a transaction in one call. Too short a wait is dangerous: see `end`.
+const END: Duration = Duration::from_millis(200);
 /// How long dropping a producer may hold the lane up.
 const DROP: Duration = Duration::from_millis(20);
 
@@ -136,9 +137,10 @@ impl Producer {
 
     /// See [`crate::broker::Broker::commit`].
     pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
+        self.flush()?;
         // SAFETY: the client is alive; deliveries are called back on this thread.
-        let slice = || unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(SLICE))) };
-        let outcome = self.in_slices("commit_transaction", slice);
+        let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(END))) };
+        let outcome = self.end("commit_transaction", outcome);
         if outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Abort) {
             self.hear_refusals();
         }
@@ -148,8 +150,47 @@ impl Producer {
     /// See [`crate::broker::Broker::abort`].
     pub(super) fn abort(&mut self) -> Result<(), BrokerError> {
         // SAFETY: as in `commit`.
-        let slice = || unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
-        self.in_slices("abort_transaction", slice)
+        let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(END))) };
+        self.end("abort_transaction", outcome)
+    }
+
+    /// Waits for deliveries, failed ones included: what became of them is the commit's to say.
+    fn flush(&self) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + PATIENCE;
+        // SAFETY: as in `commit`.
+        while unsafe { rd::rd_kafka_flush(self.client.raw(), millis(FLUSH)) } != OK {
+            if Instant::now() >= deadline {
+                return Err(BrokerError::retry("records still wait to be written"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the end of a transaction means. It has three steps inside librdkafka (2.12.1), which answer through one
+    /// place. If the first times out, its answer is later taken for that of another step, and a commit that has not
+    /// happened is called a success. So a producer whose first step timed out is never called again. That it did shows
+    /// in that no call is left to be resumed.
+    fn end(&self, call: &str, outcome: Result<(), Failure>) -> Result<(), BrokerError> {
+        let timed_out = outcome.as_ref().is_err_and(|failure| failure.code == Code::RD_KAFKA_RESP_ERR__TIMED_OUT);
+        match self.meaning(call, outcome) {
+            Err(error) if timed_out && error.kind == ErrorKind::Retry && !self.is_resumable() => {
+                Err(BrokerError::fatal(format!(
+                    "{}: the client was held up and its answers are not to be trusted",
+                    error.message
+                )))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// True if a transactional call has timed out and is to be made again: another one is refused as long.
+    fn is_resumable(&self) -> bool {
+        let (nothing, Some(nobody)) = (PartitionList::new(), Membership::nobody()) else { return false };
+        // SAFETY: all are alive; an empty list is answered at once, without asking anybody.
+        let outcome = unsafe {
+            Failure::check(rd::rd_kafka_send_offsets_to_transaction(self.client.raw(), nothing.raw(), nobody.raw(), 0))
+        };
+        outcome.is_err_and(|failure| failure.code == Code::RD_KAFKA_RESP_ERR__CONFLICT)
     }
 
     /// The failure of a delivery is known to the transaction a moment before it is reported.
@@ -158,16 +199,6 @@ impl Producer {
         while self.client.context().inbox().refused.is_empty() && Instant::now() < deadline {
             // SAFETY: the client is alive.
             unsafe { rd::rd_kafka_poll(self.client.raw(), 1) };
-        }
-    }
-
-    fn in_slices(&self, call: &str, slice: impl Fn() -> Result<(), Failure>) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.meaning(call, slice()) {
-                Err(error) if error.kind == ErrorKind::Retry && Instant::now() < deadline => {}
-                outcome => return outcome,
-            }
         }
     }
 

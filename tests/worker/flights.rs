@@ -87,11 +87,12 @@ fn facts_are_met(hint: &str, window: &str, key: impl Fn(&Flight) -> Option<&str>
     let memory = worker.sum("process_resident_memory_bytes", &[]) / 1e6;
     let (code, left) = worker.stop();
     assert_eq!(code, Some(0));
-    println!("{hint}: loaded in {loaded:?}; live after {ready:?}, all windows after {took:?}, {memory:.0} MB; left in {left:?}");
+    println!(
+        "{hint}: loaded in {loaded:?}; live after {ready:?}, all windows after {took:?}, {memory:.0} MB; left in {left:?}"
+    );
 
     let truth = Truth::of(&stage, true);
-    let expected =
-        [truth.merged, truth.late(), truth.dead(), truth.windows_by_watermark, truth.windows_by_idle];
+    let expected = [truth.merged, truth.late(), truth.dead(), truth.windows_by_watermark, truth.windows_by_idle];
     assert_eq!(expected, facts, "what the model says");
     truth.hold(&stage);
     truth

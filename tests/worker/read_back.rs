@@ -81,8 +81,7 @@ impl Tail {
 /// All committed records of a topic, once no transaction is open on it.
 pub fn all(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Read> {
     let mut admin = kafka.admin("");
-    let names: Vec<_> =
-        (0..partitions).map(|partition| TopicPartition { topic: topic.into(), partition }).collect();
+    let names: Vec<_> = (0..partitions).map(|partition| TopicPartition { topic: topic.into(), partition }).collect();
     let mut ends = Vec::new();
     until(&format!("no transaction is open on {topic}"), || {
         ends = admin.logs(&names).unwrap().iter().map(|log| log.ends).collect();
