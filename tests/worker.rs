@@ -20,11 +20,17 @@ mod chaos;
 mod flights;
 #[path = "worker/judge.rs"]
 mod judge;
+#[path = "worker/positions.rs"]
+mod positions;
 #[path = "worker/process.rs"]
 mod process;
 #[path = "worker/proxy.rs"]
 mod proxy;
 #[path = "worker/read_back.rs"]
 mod read_back;
+#[path = "worker/restart.rs"]
+mod restart;
 #[path = "worker/stage.rs"]
 mod stage;
+#[path = "worker/waiting.rs"]
+mod waiting;

@@ -2,6 +2,8 @@
 //!
 //! Needs `java` (17 or newer) and `mvn` on the path. A broker never outlives its test process, however that ends.
 
+#![allow(dead_code)] // each test program uses a part of it
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -3,23 +3,11 @@
 use crate::chaos::{close_all, short_session};
 use crate::judge::Truth;
 use crate::process::until;
-use crate::proxy::{self, After, Proxy};
+use crate::proxy::{self, Lost, Proxy};
 use crate::read_back::Tail;
 use crate::stage::{Setup, Stage};
 use crate::support::kafka::Kafka;
-use std::sync::OnceLock;
 use std::time::Instant;
-
-/// All workers of these tests reach the shared broker through one proxy each in turn: it advertises one address.
-fn through_proxy() -> (&'static Kafka, &'static Proxy, String) {
-    static PROXY: OnceLock<(Kafka, Proxy, String)> = OnceLock::new();
-    let (kafka, proxy, address) = PROXY.get_or_init(|| {
-        let (kafka, listener, broker) = Kafka::start_behind_proxy();
-        let address = listener.local_addr().unwrap().to_string();
-        (kafka, Proxy::start(listener, broker), address)
-    });
-    (kafka, proxy, address.clone())
-}
 
 /// Rounds of a few seconds of event time each, with some disorder.
 fn records(rounds: std::ops::Range<i64>) -> impl Iterator<Item = (String, String)> {
@@ -33,7 +21,9 @@ fn records(rounds: std::ops::Range<i64>) -> impl Iterator<Item = (String, String
 
 #[test]
 fn lost_answers_change_nothing() {
-    let (kafka, proxy, brokers) = through_proxy();
+    let (kafka, door, behind) = Kafka::start_behind_proxy();
+    let brokers = door.local_addr().unwrap().to_string();
+    let (kafka, proxy) = (&kafka, Proxy::start(door, behind));
     let setup = Setup {
         brokers: Some(brokers),
         kafka: short_session(),
@@ -44,20 +34,20 @@ fn lost_answers_change_nothing() {
     let mut worker = stage.worker("a");
     worker.until_live(4);
     let losses = [
-        ("EndTxn", proxy::END_TXN, After::Silence),
-        ("EndTxn", proxy::END_TXN, After::Close),
-        ("EndTxn again", proxy::END_TXN, After::Silence),
-        ("TxnOffsetCommit", proxy::TXN_OFFSET_COMMIT, After::Silence),
-        ("TxnOffsetCommit", proxy::TXN_OFFSET_COMMIT, After::Close),
-        ("Produce", proxy::PRODUCE, After::Silence),
-        ("Produce", proxy::PRODUCE, After::Close),
-        ("AddOffsetsToTxn", proxy::ADD_OFFSETS_TO_TXN, After::Close),
+        ("EndTxn", proxy::END_TXN, Lost::Answer),
+        ("EndTxn", proxy::END_TXN, Lost::Request),
+        ("EndTxn", proxy::END_TXN, Lost::AnswerAndConnection),
+        ("TxnOffsetCommit", proxy::TXN_OFFSET_COMMIT, Lost::Answer),
+        ("TxnOffsetCommit", proxy::TXN_OFFSET_COMMIT, Lost::AnswerAndConnection),
+        ("Produce", proxy::PRODUCE, Lost::Answer),
+        ("Produce", proxy::PRODUCE, Lost::AnswerAndConnection),
+        ("AddOffsetsToTxn", proxy::ADD_OFFSETS_TO_TXN, Lost::Request),
     ];
     let mut results = Tail::new(kafka, &stage.sink, 4);
-    for (number, (name, kind, after)) in (0..).zip(losses) {
-        proxy.lose(kind, 1, after);
+    for (number, (name, kind, lost)) in (0..).zip(losses) {
+        proxy.lose(kind, 1, lost);
         stage.load(records(number * 40..number * 40 + 20));
-        until(&format!("the answer to {name} is lost"), || {
+        until(&format!("{lost:?} of {name} is lost"), || {
             // Something has to be committed for an answer to come.
             stage.load(records(number * 40 + 20..number * 40 + 21));
             proxy.lost() > number as u32
@@ -70,10 +60,10 @@ fn lost_answers_change_nothing() {
             results.records.len() >= expected
         });
         assert!(worker.is_running(), "the worker has ended");
-        println!("an answer to {name} lost, then {after:?}: windows go on after {:?}", since.elapsed());
+        println!("{name}, {lost:?} lost: windows go on after {:?}", since.elapsed());
     }
-    println!("unknown outcomes: {}", worker.sum("tidemill_commit_transactions_total", &[r#"result="unknown""#]));
-    assert!(worker.sum("tidemill_commit_transactions_total", &[r#"result="unknown""#]) >= 1.0);
+    let unknown = worker.sum("tidemill_commit_transactions_total", &[r#"result="unknown""#]);
+    assert!(unknown >= 2.0, "{unknown} outcomes were unknown");
     close_all(&stage, "t");
     let truth = Truth::of(&stage, false);
     results.until(truth.windows());

@@ -86,11 +86,6 @@ impl Worker {
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
-    /// Waits until `/readyz` says that all is well.
-    pub fn until_ready(&self) {
-        until(&format!("{} is ready", self.name), || self.page("/readyz").is_some_and(|(status, _)| status == 200));
-    }
-
     /// Waits until `/readyz` answers 503 and names all of `words`.
     pub fn until_not_ready(&self, words: &[&str]) {
         until(&format!("{} is not ready because of {words:?}", self.name), || {

@@ -1,4 +1,4 @@
-//! A proxy between worker and broker that understands just enough of Kafka to lose one answer.
+//! A proxy between worker and broker that understands just enough of Kafka to lose one request or its answer.
 //!
 //! Threads and loopback only; one thread for each direction of each connection.
 
@@ -10,37 +10,38 @@ use std::sync::{Arc, Mutex};
 
 /// Kafka's numbers of requests.
 pub const PRODUCE: i16 = 0;
-pub const INIT_PRODUCER_ID: i16 = 22;
 pub const ADD_OFFSETS_TO_TXN: i16 = 25;
 pub const END_TXN: i16 = 26;
 pub const TXN_OFFSET_COMMIT: i16 = 28;
 
-/// What becomes of a connection whose answer is lost.
+/// What is lost, and what becomes of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum After {
-    /// It stays open and nothing comes any more.
-    Silence,
-    /// It is closed.
-    Close,
+pub enum Lost {
+    /// The answer; the connection stays open and silent.
+    Answer,
+    /// The answer, and the connection closes.
+    AnswerAndConnection,
+    /// The request never arrives; the connection stays open and silent.
+    Request,
 }
 
 /// What is to be lost, shared by all connections.
 #[derive(Default)]
 struct Plan {
-    /// Kind of request, how many of them pass before, and what follows.
-    lose: Mutex<Option<(i16, u32, After)>>,
+    /// Kind of request, how many of them pass before, and what is lost.
+    lose: Mutex<Option<(i16, u32, Lost)>>,
     lost: AtomicU32,
 }
 
 impl Plan {
-    /// What follows if the answer to this request is to be lost.
-    fn loses(&self, kind: i16) -> Option<After> {
+    /// What is lost of this request.
+    fn loses(&self, kind: i16) -> Option<Lost> {
         let mut lose = self.lose.lock().unwrap();
         match &mut *lose {
-            Some((wanted, 0, after)) if *wanted == kind => {
-                let after = *after;
+            Some((wanted, 0, lost)) if *wanted == kind => {
+                let lost = *lost;
                 *lose = None;
-                Some(after)
+                Some(lost)
             }
             Some((wanted, left, _)) if *wanted == kind => {
                 *left -= 1;
@@ -70,12 +71,12 @@ impl Proxy {
         Self { plan }
     }
 
-    /// Loses the answer to one request of this kind, after `passing` others have been answered.
-    pub fn lose(&self, kind: i16, passing: u32, after: After) {
-        *self.plan.lose.lock().unwrap() = Some((kind, passing, after));
+    /// Loses one request of this kind or its answer, after `passing` others have been answered.
+    pub fn lose(&self, kind: i16, passing: u32, lost: Lost) {
+        *self.plan.lose.lock().unwrap() = Some((kind, passing, lost));
     }
 
-    /// Answers lost so far.
+    /// How much was lost so far.
     pub fn lost(&self) -> u32 {
         self.plan.lost.load(Ordering::SeqCst)
     }
@@ -87,6 +88,7 @@ struct Connection {
     /// Correlation ids whose answers are to be lost, and what follows.
     marked: Mutex<HashSet<[u8; 4]>>,
     closes: AtomicBool,
+    silent: AtomicBool,
 }
 
 fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
@@ -100,14 +102,13 @@ fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
     let plan_up = plan.clone();
     std::thread::spawn(move || pass(up, |frame| request(&plan_up, &connection, frame)));
     std::thread::spawn(move || {
-        let mut silent = false;
         pass(down, |frame| {
             let id: [u8; 4] = frame[4..8].try_into().unwrap();
             if shared.marked.lock().unwrap().remove(&id) {
                 plan.lost.fetch_add(1, Ordering::SeqCst);
-                silent = true;
+                shared.silent.store(true, Ordering::SeqCst);
             }
-            match silent {
+            match shared.silent.load(Ordering::SeqCst) {
                 false => Next::Pass,
                 true if shared.closes.load(Ordering::SeqCst) => Next::Close,
                 true => Next::Swallow,
@@ -119,11 +120,18 @@ fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
 /// Length, kind, version, correlation id.
 fn request(plan: &Plan, connection: &Connection, frame: &[u8]) -> Next {
     let kind = i16::from_be_bytes([frame[4], frame[5]]);
-    if let Some(after) = plan.loses(kind) {
-        connection.closes.store(after == After::Close, Ordering::SeqCst);
-        connection.marked.lock().unwrap().insert(frame[8..12].try_into().unwrap());
+    match plan.loses(kind) {
+        Some(Lost::Request) => {
+            plan.lost.fetch_add(1, Ordering::SeqCst);
+            connection.silent.store(true, Ordering::SeqCst);
+        }
+        Some(lost) => {
+            connection.closes.store(lost == Lost::AnswerAndConnection, Ordering::SeqCst);
+            connection.marked.lock().unwrap().insert(frame[8..12].try_into().unwrap());
+        }
+        None => {}
     }
-    Next::Pass
+    if connection.silent.load(Ordering::SeqCst) { Next::Swallow } else { Next::Pass }
 }
 
 enum Next {

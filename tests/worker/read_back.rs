@@ -94,3 +94,18 @@ pub fn all(kafka: &Kafka, topic: &str, partitions: i32) -> Vec<Read> {
     });
     tail.records
 }
+
+/// Committed records of a topic: at least `enough`, or all up to the end.
+pub fn count(kafka: &Kafka, topic: &str, partitions: i32, enough: usize) -> usize {
+    let mut tail = Tail::new(kafka, topic, partitions);
+    let mut at_end = vec![false; partitions as usize];
+    while tail.records.len() < enough && at_end.contains(&false) {
+        tail.read();
+        for event in &tail.events {
+            if let Event::End { slot, .. } = event {
+                at_end[*slot as usize] = true;
+            }
+        }
+    }
+    tail.records.len()
+}

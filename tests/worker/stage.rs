@@ -1,6 +1,7 @@
 //! One pipeline with topics, a group and a file of its own.
 
 use crate::process::{PATIENCE, Worker};
+use crate::read_back;
 use crate::support::kafka::{Kafka, unique};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -117,6 +118,11 @@ impl<'a> Stage<'a> {
     /// A partition of the source.
     pub fn partition(&self, partition: i32) -> TopicPartition {
         TopicPartition { topic: self.source.as_str().into(), partition }
+    }
+
+    /// True if a topic holds so many committed records; asked anew each time.
+    pub fn has(&self, topic: &str, count: usize) -> bool {
+        read_back::count(self.kafka, topic, self.setup.partitions, count) >= count
     }
 
     /// A writer to the source.
