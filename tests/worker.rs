@@ -14,6 +14,8 @@ mod support {
 
 #[path = "worker/ambiguous.rs"]
 mod ambiguous;
+#[path = "worker/bad_input.rs"]
+mod bad_input;
 #[path = "worker/chaos.rs"]
 mod chaos;
 #[path = "worker/flights.rs"]
@@ -28,6 +30,8 @@ mod process;
 mod proxy;
 #[path = "worker/read_back.rs"]
 mod read_back;
+#[path = "worker/rebalance.rs"]
+mod rebalance;
 #[path = "worker/restart.rs"]
 mod restart;
 #[path = "worker/stage.rs"]

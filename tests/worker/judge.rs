@@ -15,8 +15,6 @@ pub struct Truth {
     pub merged: usize,
     pub partly_late: usize,
     pub ignored: usize,
-    pub windows_by_watermark: usize,
-    pub windows_by_idle: usize,
     /// Windows by partition.
     windows: Vec<Vec<ModelWindow>>,
     /// By partition and offset.
@@ -53,12 +51,9 @@ impl Truth {
         }
         for mut task in tasks {
             let mut windows = task.closed();
-            truth.windows_by_watermark += windows.len();
             if let (true, Some(last)) = (silence, task.last_close()) {
                 task.raise(last);
-                let last = task.closed();
-                truth.windows_by_idle += last.len();
-                windows.extend(last);
+                windows.extend(task.closed());
             }
             truth.windows.push(windows);
         }
@@ -90,7 +85,7 @@ impl Truth {
         self.hold_rejected("dead", &self.dead, &all(&stage.dead), stage);
     }
 
-    fn hold_windows(&self, stage: &Stage<'_>, results: &[Read]) {
+    pub fn hold_windows(&self, stage: &Stage<'_>, results: &[Read]) {
         let pipeline = stage.config().pipeline;
         let mut found: Vec<Vec<ModelWindow>> = vec![Vec::new(); self.windows.len()];
         for read in results {

@@ -3,9 +3,14 @@
 use crate::chaos::{close_all, short_session};
 use crate::judge::Truth;
 use crate::positions::records;
-use crate::process::{LOOK, Worker, until};
+use crate::process::{LOOK, PATIENCE, Worker, until};
 use crate::stage::{Setup, Stage};
 use crate::support::kafka::Kafka;
+use std::time::Duration;
+use tidemill::broker::Headers;
+
+/// Between two records of a stream.
+const PACE: Duration = Duration::from_millis(2);
 
 #[test]
 fn topics_that_are_missing_are_waited_for() {
@@ -33,9 +38,13 @@ fn a_broker_that_restarts_while_records_stream_changes_nothing() {
     for (number, kill) in (0..).zip([true, false]) {
         std::thread::scope(|scope| {
             let streaming = scope.spawn(|| {
-                for round in number * 200..(number + 1) * 200 {
-                    stage.load(records(round..round + 1));
+                let mut loader = stage.loader();
+                for (key, value) in records(number * 200..(number + 1) * 200) {
+                    let (key, value) = (Some(key.as_bytes()), Some(value.as_bytes()));
+                    loader.send(-1, 1_000, key, value, Headers::default()).unwrap();
+                    std::thread::sleep(PACE);
                 }
+                loader.flush(PATIENCE).unwrap();
             });
             let merged = || workers.iter().map(|worker| worker.sum("tidemill_poll_records_total", &[])).sum::<f64>();
             until("records stream", || merged() > (number * 200 * 20 + 500) as f64);
