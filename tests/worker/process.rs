@@ -12,7 +12,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks.
 pub const LOOK: Duration = Duration::from_millis(5);
 /// Lines of its log that a failing test shows.
-const SHOWN: usize = 60;
+const SHOWN: usize = 100;
 
 /// One process. Dropping it kills it; while a test fails, the end of its log is shown.
 pub struct Worker {
@@ -150,6 +150,10 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if std::thread::panicking() && !self.log().is_empty() && self.child.try_wait().is_ok_and(|end| end.is_none()) {
+            self.signal("CONT");
+            eprintln!("--- {} says of itself: {:?}", self.name, self.page("/readyz"));
+        }
         self.kill();
         if std::thread::panicking() || std::env::var_os("TIDEMILL_TEST_LOG").is_some() {
             let log = self.log();
