@@ -11,8 +11,8 @@ use crate::status::{NotReady, Status};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use door::Door;
@@ -58,7 +58,7 @@ pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
         .with_context(|| format!("cannot listen on {listen}: set http.listen to a free address, or to off"))
 }
 
-/// Answers until `shutdown` is ready.
+/// Answers until `shutdown` is ready, then until the last answer is taken: wait for that as long as you can afford.
 ///
 /// # Errors
 /// The listener is lost.
@@ -76,6 +76,7 @@ fn router(pages: Pages) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .layer(from_fn(within_limits))
+        .layer(map_response(one_request_each))
         .with_state(pages)
 }
 
@@ -111,10 +112,15 @@ async fn within_limits(request: Request, next: Next) -> Response {
     }
     let announced = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
     if announced || headers.contains_key(header::TRANSFER_ENCODING) {
-        let close = [(header::CONNECTION, "close")];
-        return (StatusCode::PAYLOAD_TOO_LARGE, close, "no page here takes a body\n").into_response();
+        return (StatusCode::PAYLOAD_TOO_LARGE, "no page here takes a body\n").into_response();
     }
     next.run(request).await
+}
+
+/// An idle connection would keep a place from a health check; connecting again costs nothing on these pages.
+async fn one_request_each(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 #[cfg(test)]

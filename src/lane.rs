@@ -82,6 +82,8 @@ pub struct Lane<B, C> {
     tide: Tide,
     trouble: Option<String>,
     look_at: Duration,
+    /// Since when nothing is read, because a transaction or a rebalance is under way: that is no silence.
+    blocked_since: Option<Duration>,
     closing: bool,
     closed: bool,
 }
@@ -103,7 +105,9 @@ impl std::error::Error for Stop {}
 pub enum Progress {
     /// Something: step again at once.
     Busy,
-    /// Nothing was there to do.
+    /// Nothing but an answer to wait for: step again in a millisecond or so.
+    Waiting,
+    /// Nothing was there to do, and the wait is over.
     Idle,
     /// The lane has left the group; it is not to be stepped again.
     Closed,
@@ -125,6 +129,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             tide: Tide::new(now),
             trouble: None,
             look_at: now,
+            blocked_since: None,
             closing: false,
             closed: false,
             options,
@@ -142,7 +147,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if self.closed {
             return Ok(Progress::Closed);
         }
+        let phase = self.tide.phase;
         self.poll(wait)?;
+        let moved = !self.batch.is_empty() || self.events.iter().any(|event| !matches!(event, Event::Ends { .. }));
         self.merge();
         self.close()?;
         self.produce()?;
@@ -151,9 +158,14 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.leave();
             return Ok(Progress::Closed);
         }
-        let busy = !self.batch.is_empty() || self.tide.is_running() || self.membership.is_busy();
         self.release();
-        Ok(if busy { Progress::Busy } else { Progress::Idle })
+        Ok(if moved || self.tide.phase != phase {
+            Progress::Busy
+        } else if self.tide.is_running() || self.membership.is_busy() {
+            Progress::Waiting
+        } else {
+            Progress::Idle
+        })
     }
 
     /// Begins to leave: what is closed is still committed, open windows are left to the next owner's replay.
@@ -179,9 +191,19 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.holdings.values()
     }
 
+    /// True if results, late records or dead letters wait for a commit.
+    pub fn is_waiting(&self) -> bool {
+        self.tasks().any(Task::is_waiting)
+    }
+
     /// Why the lane makes no progress, if it knows.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// True until the first producer has taken its transactional id.
+    pub fn is_starting(&self) -> bool {
+        self.tide.is_first_fencing()
     }
 
     /// True from [`Self::shut_down`] on.
@@ -194,10 +216,15 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.batch.clear();
         self.events.clear();
         let reads = !self.tide.is_running() && !self.membership.is_revoking() && !self.closing;
+        let now = self.clock.monotonic();
         let polled = if reads {
+            if let Some(since) = self.blocked_since.take() {
+                self.tasks_mut().for_each(|task| task.discount_silence(now.saturating_sub(since)));
+            }
             let wait = self.patience(wait);
             self.broker.poll(&mut self.batch, &mut self.events, wait)
         } else {
+            self.blocked_since.get_or_insert(now);
             self.broker.serve(&mut self.events)
         };
         polled.map_err(|error| self.stop("reading", &error))?;
@@ -249,7 +276,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.look_at = now + LOOK_EVERY;
             for (slot, holding) in &mut self.holdings {
                 if let Some(task) = holding.task_mut()
-                    && task.ask_silence(&self.context, now)
+                    && task.ask_ends(&self.context, now)
                 {
                     self.broker.ask_ends(*slot);
                 }
@@ -270,10 +297,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 }
             }
             Event::Ends { slot, ends } => {
+                if ends.is_some() && !self.tide.is_running() && !self.membership.is_busy() {
+                    self.trouble = None;
+                }
                 let now = self.clock.monotonic();
                 if let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) {
                     let before = task.closed.len();
-                    task.answer_silence(&mut self.context, ends, now);
+                    task.answer_ends(&mut self.context, ends, now);
                     let closed = task.closed.len() - before;
                     if closed > 0 {
                         tracing::info!(partition = %task.partition, windows = closed, watermark_ms = task.watermark_ms(),
@@ -306,6 +336,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.holdings.values().filter_map(Holding::task)
+    }
+
+    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.holdings.values_mut().filter_map(Holding::task_mut)
     }
 
     /// True if a commit would say something that the last one did not.

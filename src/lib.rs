@@ -6,27 +6,53 @@
 
 // poll
 pub mod broker;
+
 // decode
 pub mod decode;
+
 pub mod fate;
+
 // merge, close
-pub mod aggregate;
 pub mod task;
+
 pub mod window;
+
+pub mod aggregate;
+
 // encode, produce
 pub mod encode;
+
 pub mod partitioner;
+
 // commit, release
-pub mod checkpoint;
 pub mod lane;
-// the brokers
-pub mod sim;
-// around them
-pub mod clock;
-pub mod config;
-pub mod error;
-pub mod http;
+
+pub mod checkpoint;
+
+// the process around the lanes
+pub mod worker;
+
 pub mod instance;
-pub mod logs;
-pub mod metrics;
+
 pub mod status;
+
+pub mod metrics;
+
+pub mod http;
+
+pub mod logs;
+
+// the brokers
+pub mod kafka;
+
+pub mod sim;
+
+// what everything rests on
+pub mod config;
+
+pub mod clock;
+
+pub mod error;
+
+// what a person types
+pub mod cli;

@@ -10,6 +10,7 @@ pub use limit::Limiter;
 use anyhow::Context;
 use noise::Noise;
 use std::io::{IsTerminal, stderr};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
@@ -45,19 +46,65 @@ pub fn init(format: Format, level: Option<&str>) -> anyhow::Result<()> {
         format!("{from} is not a level: {level:?}; write error, warn, info, debug or trace, or parts=level,parts=level")
     })?;
     tracing_subscriber::registry()
-        .with(lines(format, stderr().is_terminal()))
+        .with(lines(format, stderr().is_terminal(), stderr))
         .with(filter)
         .with(Noise::default())
         .try_init()
         .context("the log is set up already")
 }
 
-fn lines(format: Format, terminal: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
-    let lines = fmt::layer().with_writer(stderr);
+fn lines<W>(format: Format, terminal: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer);
     match (format, terminal) {
         (Format::Json, _) | (Format::Auto, false) => {
             lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
         }
         (Format::Text | Format::Auto, _) => lines.with_ansi(terminal).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek};
+    use std::sync::Arc;
+
+    fn line(format: Format, terminal: bool) -> String {
+        let mut file = tempfile::tempfile().unwrap();
+        let writer = Arc::new(file.try_clone().unwrap());
+        let subscriber = tracing_subscriber::registry().with(lines(format, terminal, writer));
+        tracing::subscriber::with_default(subscriber, || tracing::warn!(partition = 3, "held \"x\""));
+        file.rewind().unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn text_is_for_terminals_and_json_for_everything_else_unless_said() {
+        for (format, terminal, json, colour) in [
+            (Format::Auto, false, true, false),
+            (Format::Auto, true, false, true),
+            (Format::Json, true, true, false),
+            (Format::Text, false, false, false),
+        ] {
+            let line = line(format, terminal);
+            let parsed: Result<serde_json::Value, _> = serde_json::from_str(&line);
+            assert_eq!(parsed.is_ok(), json, "{format:?} {terminal}: {line}");
+            assert_eq!(line.contains('\x1b'), colour, "{format:?} {terminal}: {line}");
+            if let Ok(value) = parsed {
+                assert_eq!((&value["partition"], &value["message"]), (&3.into(), &"held \"x\"".into()));
+            }
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_cannot_be_understood_is_refused_with_the_words_that_can() {
+        let refusal = init(Format::Auto, Some("tidemill=loud")).unwrap_err().to_string();
+        assert!(refusal.contains("--log is not a level: \"tidemill=loud\"; write error, warn"), "{refusal}");
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 const GROUND: [&str; 5] = ["broker", "clock", "config", "error", "fate"];
 
 /// What each module may use besides [`GROUND`]: arrows point from the edge of the process to its core.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("broker", &[]),
     ("clock", &[]),
     ("config", &[]),
@@ -22,13 +22,17 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("aggregate", &["decode", "pool"]),
     ("window", &["aggregate", "decode", "pool"]),
     ("encode", &["aggregate", "decode", "pool", "window"]),
+    ("partitioner", &[]),
     ("checkpoint", &["window"]),
     ("task", &["aggregate", "checkpoint", "decode", "encode", "pool", "window"]),
     ("status", &[]),
     ("logs", &[]),
     ("metrics", &["status"]),
     ("instance", &[]),
-    ("lane", &["aggregate", "checkpoint", "decode", "encode", "logs", "metrics", "pool", "status", "task", "window"]),
+    (
+        "lane",
+        &["aggregate", "checkpoint", "decode", "encode", "logs", "metrics", "partitioner", "pool", "task", "window"],
+    ),
     ("kafka", &["instance", "logs"]),
     ("sim", &["logs"]),
     ("http", &["metrics", "status"]),
@@ -43,7 +47,7 @@ const BANS: [(&str, &[&str], &str); 5] = [
     (r"\brdkafka(_sys)?\s*::", &["src/kafka"], "go through broker::Broker: only src/kafka names rdkafka"),
     (
         r"\b(Instant|SystemTime)::now\b",
-        &["src/clock.rs", "src/kafka", "src/http/door.rs"],
+        &["src/clock.rs", "src/kafka", "src/http/door.rs", "src/sim/client.rs"],
         "take a clock::Clock: the simulation turns the hands",
     ),
     (r"\be?print(ln)?!", &["src/cli", "src/main.rs"], "log with tracing, or return the text to cli"),
@@ -54,8 +58,11 @@ const BANS: [(&str, &[&str], &str); 5] = [
 /// Longest file in lines; a longer one holds two nouns.
 const LINES_MAX: usize = 400;
 
-/// Files that are longer, with their length. Numbers here only shrink.
-const LONG: [(&str, usize); 0] = [];
+/// Files that are longer, with their length in lines. The numbers only shrink.
+const LONG: &[(&str, usize)] = &[];
+
+/// A file on [`LONG`] that has shrunk by more lines than this must say so there.
+const SLACK: usize = 20;
 
 /// A file of the tree: path from the root with slashes, and text.
 struct Source {
@@ -64,7 +71,6 @@ struct Source {
 }
 
 impl Source {
-    #[cfg(test)]
     fn of(path: &str, text: &str) -> Self {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
@@ -81,9 +87,8 @@ impl Source {
             return Vec::new();
         }
         let lines: Vec<_> = self.text.lines().collect();
-        let is_test = |pair: &[&str]| {
-            pair[0].trim() == "#[cfg(test)]" && Regex::new(r"^\s*(pub )?mod ").unwrap().is_match(pair[1])
-        };
+        let is_mod = |line: &str| line.trim_start().trim_start_matches("pub ").starts_with("mod ");
+        let is_test = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && is_mod(pair[1]);
         let end = lines.windows(2).position(is_test).unwrap_or(lines.len());
         let numbered = (1..).zip(lines).take(end);
         numbered.filter(|(_, line)| !line.trim_start().starts_with("//")).collect()
@@ -157,7 +162,7 @@ fn length(source: &Source, long: &[(&str, usize)]) -> Vec<String> {
         Some(listed) if lines > listed => {
             format!("{lines} lines, {listed} in LONG of tests/tidy.rs: it may only shrink")
         }
-        Some(listed) if lines < listed => format!("{lines} lines now: say so in LONG of tests/tidy.rs"),
+        Some(listed) if lines + SLACK < listed => format!("{lines} lines now: say so in LONG of tests/tidy.rs"),
         _ => return vec![],
     };
     vec![source.at(lines, &complaint)]
@@ -226,11 +231,11 @@ fn tree(folder: &str) -> Vec<Source> {
                 if name == ".ci" || !(name.starts_with('.') || name == "target" || name == "node_modules") {
                     walk(root, &path, found);
                 }
-            } else if name != ".git" && fs::metadata(&path).is_ok_and(|meta| meta.len() < 1 << 20) {
-                if let Ok(text) = fs::read_to_string(&path) {
-                    let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-                    found.push(Source { path, text });
-                }
+            } else if name != ".git"
+                && fs::metadata(&path).is_ok_and(|meta| meta.len() < 1 << 20)
+                && let Ok(text) = fs::read_to_string(&path)
+            {
+                found.push(Source::of(&path.strip_prefix(root).unwrap().to_string_lossy(), &text));
             }
         }
     }
@@ -252,7 +257,7 @@ fn every_source_file_keeps_the_rules() {
     assert!(sources.len() > 10, "the sources were not found");
     let rust = sources.iter().filter(|source| source.path.ends_with(".rs"));
     nothing_wrong(rust.flat_map(|source| {
-        [opens_with_its_purpose(source), arrows(source), bans(source), length(source, &LONG)].concat()
+        [opens_with_its_purpose(source), arrows(source), bans(source), length(source, LONG)].concat()
     }));
     let gone = LONG.iter().filter(|(path, _)| !sources.iter().any(|source| source.path == *path));
     nothing_wrong(gone.map(|(path, _)| format!("{path} is gone: take it off LONG in tests/tidy.rs")));
@@ -302,7 +307,8 @@ fn planted_faults_are_found() {
         (401, None, 1),
         (450, Some(450), 0),
         (451, Some(450), 1),
-        (449, Some(450), 1),
+        (440, Some(450), 0),
+        (429, Some(450), 1),
         (400, Some(450), 1),
     ] {
         let long: Vec<_> = long.map(|listed| ("src/a.rs", listed)).into_iter().collect();

@@ -47,7 +47,7 @@ impl Server {
 
     /// Status code and body of a GET.
     fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        let answer = self.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
         let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
         (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
@@ -56,7 +56,7 @@ impl Server {
 #[test]
 fn metrics_are_in_the_text_format() {
     let server = calm_server();
-    let answer = server.send("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answer = server.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
     assert!(answer.contains("\ntidemill_poll_records_total 0\n"), "{answer}");
@@ -77,7 +77,7 @@ fn readiness_gives_each_reason_a_line() {
         lag: None,
         restore: None,
         held_because: Some("two\nlines".into()),
-        open_windows: 0,
+        open_panes: 0,
     };
     server.status.partition(held);
     server.status.drain();
@@ -100,7 +100,7 @@ fn bodies_and_giant_headers_are_refused() {
     let server = calm_server();
     let body = "GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n";
     assert!(server.send(body).starts_with("HTTP/1.1 413"));
-    let header = format!("GET /livez HTTP/1.1\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(9 << 10));
+    let header = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(9 << 10));
     assert!(server.send(&header).starts_with("HTTP/1.1 431"));
     assert_eq!(server.get("/livez").0, 200);
 }
@@ -124,6 +124,16 @@ fn a_peer_that_dawdles_loses_its_place() {
     assert_eq!(server.get("/livez").0, 200);
     assert!(asked.elapsed() < Duration::from_secs(3), "the place must be free before the slow request is whole");
     assert!(!trickle.join().unwrap().starts_with(b"HTTP/1.1 200"));
+}
+
+#[test]
+fn many_scrapers_at_once_are_all_answered() {
+    let server = server(4, Duration::from_secs(20));
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            scope.spawn(|| assert_eq!(server.get("/metrics").0, 200));
+        }
+    });
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub(super) struct Tide {
     positions_at: Duration,
     failures: u32,
     fenced: u32,
+    /// Whether a producer was ever made.
+    fresh: bool,
 }
 
 /// One partition's share of a transaction.
@@ -95,7 +97,17 @@ impl Tide {
             positions_at: now,
             failures: 0,
             fenced: 0,
+            fresh: true,
         }
+    }
+
+    pub(super) fn is_first_fencing(&self) -> bool {
+        self.fresh
+    }
+
+    /// True if the transaction has taken all the time it may.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        now >= self.deadline
     }
 
     /// True if something is under way: what it commits must stand still.
@@ -182,6 +194,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     /// The producer is lost: another one takes the transactional id.
     pub(super) fn lose_producer(&mut self, doing: &str, error: &BrokerError, verify: bool) -> Result<(), Stop> {
         tracing::warn!(lane = self.options.lane, doing, %error, verify, "producer is replaced");
+        self.learn_refusals()?;
         if verify {
             self.counts.unknown += 1;
         } else {
@@ -225,6 +238,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         match self.broker.renew_producer(self.tide.isolate) {
             Ok(()) => {
+                self.tide.fresh = false;
                 self.tide.phase = if verify { Phase::Verifying } else { Phase::Idle };
                 Ok(())
             }
@@ -290,7 +304,6 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 let took = self.clock.monotonic().saturating_sub(self.tide.began);
                 self.counts.committed += 1;
                 self.counts.commit_durations.observe(took);
-                self.tasks_mut().for_each(|task| task.discount_silence(took));
                 self.tide.failures = 0;
                 self.tide.fenced = 0;
                 self.trouble = None;
@@ -306,9 +319,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// Aborting ⇒ Idle, or Fencing if a record was refused for good.
     fn abort(&mut self) -> Result<(), Stop> {
-        let mut refused = Vec::new();
-        self.broker.refused(&mut refused);
-        self.mark_refused(&refused)?;
+        self.learn_refusals()?;
         match self.broker.abort() {
             Ok(()) => {
                 self.counts.aborted += 1;
@@ -332,7 +343,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn retry_or_lose(&mut self, doing: &str, error: BrokerError, verify: bool) -> Result<(), Stop> {
         self.trouble = Some(format!("{doing}: {error}"));
         let fencing = matches!(self.tide.phase, Phase::Fencing { .. } | Phase::Verifying);
-        if error.kind == ErrorKind::Retry && (fencing || self.clock.monotonic() < self.tide.deadline) {
+        if error.kind == ErrorKind::Retry && (fencing || !self.tide.is_overdue(self.clock.monotonic())) {
             return Ok(());
         }
         self.lose_producer(doing, &error, verify)
@@ -355,9 +366,5 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     fn is_revoke_overdue(&self) -> bool {
         self.membership.is_revoke_overdue(self.clock.monotonic())
-    }
-
-    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.holdings.values_mut().filter_map(super::Holding::task_mut)
     }
 }

@@ -112,6 +112,24 @@ impl TransactionResult {
 }
 
 impl LaneCounts {
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.read_bytes += other.read_bytes;
+        self.offset_gaps += other.offset_gaps;
+        self.fates.add(&other.fates);
+        self.closed_by_watermark += other.closed_by_watermark;
+        self.closed_by_idle += other.closed_by_idle;
+        self.sums_not_finite += other.sums_not_finite;
+        for outlet in [Outlet::Sink, Outlet::Late, Outlet::DeadLetter] {
+            self.produced.add(outlet, other.produced.of(outlet));
+            self.dropped.add(outlet, other.dropped.of(outlet));
+        }
+        self.committed += other.committed;
+        self.aborted += other.aborted;
+        self.unknown += other.unknown;
+        self.commit_durations.add(&other.commit_durations);
+    }
+
     /// Windows closed for this reason.
     pub const fn windows_closed(&self, reason: CloseReason) -> u64 {
         match reason {

@@ -15,7 +15,7 @@ fn partition() -> PartitionStatus {
         lag: Some(7),
         restore: Some((0, 100)),
         held_because: None,
-        open_windows: 4,
+        open_panes: 4,
     }
 }
 
@@ -39,6 +39,17 @@ fn names_begin_with_a_verb_end_with_a_unit_and_carry_help() {
         assert_eq!(name.ends_with("_total"), is_counter, "{name}: counters, and only they, end with _total");
         assert!(!name.contains("_ms") && !name.contains("milli"), "{name}: base units only");
     }
+}
+
+#[test]
+fn the_operations_page_names_every_metric_and_no_other() {
+    let metrics = Metrics::new().unwrap();
+    metrics.partition(&partition());
+    let shown: BTreeSet<String> = metrics.registry.gather().iter().map(|family| family.name().to_owned()).collect();
+    let names = regex::Regex::new(r"\b(tidemill|process)_[a-z]+(_[a-z]+)+").unwrap();
+    let page = include_str!("../../docs/operations.md");
+    let written: BTreeSet<String> = names.find_iter(page).map(|name| name.as_str().to_owned()).collect();
+    assert_eq!(shown, written);
 }
 
 #[test]
@@ -111,7 +122,7 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
         r#"tidemill_merge_watermark_timestamp_seconds{partition="3",topic="flights"} 1.5"#,
         r#"tidemill_poll_lag_records{partition="3",topic="flights"} 7"#,
         r#"tidemill_poll_restored_ratio{partition="3",topic="flights"} 0.25"#,
-        r#"tidemill_close_open_windows{partition="3",topic="flights"} 4"#,
+        r#"tidemill_close_open_panes{partition="3",topic="flights"} 4"#,
         r#"tidemill_poll_partition_state{partition="3",state="restoring",topic="flights"} 1"#,
         r#"tidemill_poll_partition_state{partition="3",state="live",topic="flights"} 0"#,
     ] {

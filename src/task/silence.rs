@@ -58,6 +58,11 @@ impl Silence {
         Some(self.quiet_since + Duration::from_millis(quiet_ms.max(0) as u64))
     }
 
+    /// True while an answer is awaited.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked_at.is_some() || self.stale > 0
+    }
+
     /// True if the broker is to be asked now; it counts as asked. A question without an answer restarts the quiet.
     pub(super) fn ask(&mut self, now: Duration, horizon: Horizon, watermark_ms: Option<i64>) -> bool {
         match self.asked_at {

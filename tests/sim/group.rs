@@ -77,3 +77,20 @@ fn a_forced_rebalance_revokes_and_gives_back() {
     assert!(revoked > 20, "{revoked} of 80");
     assert!(cluster.generation("group") > generation + 20);
 }
+
+#[test]
+fn any_call_keeps_the_session_and_only_polls_keep_the_poll_interval() {
+    for (seconds_between_calls, seconds, is_lost) in [(5, 50, false), (7, 50, true), (5, 70, true)] {
+        let (clock, cluster) = cluster();
+        let session_timeout = Duration::from_secs(6);
+        let max_poll_interval = Duration::from_secs(60);
+        let mut client = cluster.client(ClientOptions { session_timeout, max_poll_interval, ..options("id") });
+        assign(&mut client);
+        for _ in 0..seconds / seconds_between_calls {
+            clock.advance(Duration::from_secs(seconds_between_calls));
+            client.earliest(&at(0)).expect("earliest");
+        }
+        let lost = assign(&mut client).iter().any(|event| matches!(event, Event::Lost(_)));
+        assert_eq!(lost, is_lost, "a call every {seconds_between_calls} s for {seconds} s");
+    }
+}

@@ -1,0 +1,80 @@
+//! The commands, one file each: they print, and return an exit code.
+//!
+//! 0: as it should be. 1: it failed while running. 2: the configuration or the command line is not usable.
+
+pub mod check;
+pub mod demo;
+pub mod run;
+pub mod schema;
+
+use crate::config::{self, Complaint, Config};
+use crate::logs;
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Merges keyed Kafka events into event-time windows, exactly once, inside one memory budget.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines are written (to stderr)
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: logs::Format,
+    /// Which log lines: error, warn, info, debug, trace, or part=level,… [env: TIDEMILL_LOG] [default: info]
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pipeline until SIGTERM or SIGINT
+    Run(run::Arguments),
+    /// Say everything that is wrong with a pipeline, without connecting
+    Check {
+        /// The pipeline
+        file: PathBuf,
+    },
+    /// The flights of 2013 through an embedded broker: what tidemill does, in some seconds
+    Demo(demo::Arguments),
+    /// Print the JSON Schema of a pipeline
+    Schema,
+}
+
+impl Arguments {
+    /// Runs the command and returns the exit code.
+    ///
+    /// # Errors
+    /// It failed while running; the message is for people.
+    pub fn execute(self) -> anyhow::Result<u8> {
+        let out = &mut io::stdout().lock();
+        match self.command {
+            Command::Check { file } => Ok(check::check(&file, out)?),
+            Command::Schema => Ok(schema::schema(out).map(|()| 0)?),
+            Command::Run(arguments) => {
+                logs::init(self.log_format, self.log.as_deref())?;
+                run::run(&arguments)
+            }
+            Command::Demo(arguments) => {
+                logs::init(self.log_format, Some(self.log.as_deref().unwrap_or("warn")))?;
+                demo::demo(&arguments, out)
+            }
+        }
+    }
+}
+
+/// Reads a pipeline for a command that needs a valid one: complaints go to stderr, `None` means exit code 2.
+fn load(path: &Path) -> io::Result<Option<Config>> {
+    let env = |name: &str| std::env::var(name).ok();
+    let read = config::load(path, &env);
+    let complaints: &[Complaint] = match &read {
+        Ok(loaded) => &loaded.warnings,
+        Err(complaints) => complaints,
+    };
+    let mut err = io::stderr().lock();
+    for complaint in complaints {
+        writeln!(err, "{complaint}")?;
+    }
+    Ok(read.ok().map(|loaded| loaded.config))
+}

@@ -1,0 +1,240 @@
+//! The transactional producer of a lane, and what its errors mean.
+//!
+//! Never flushes, purges or retries of its own accord: the lane does, by calling again.
+
+use super::consumer::Membership;
+use super::context::Context;
+use super::list::PartitionList;
+use super::native::{Client, Code, Failure, OK, Role, explain, millis};
+use super::outgoing::{Message, Topic};
+use super::properties::Properties;
+use super::questions::Questions;
+use crate::broker::{CommitOffset, Outgoing, Outlet, ProduceError};
+use crate::error::{BrokerError, ErrorKind};
+use rdkafka_sys as rd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long one call waits; what takes longer is called again by the lane.
+const SLICE: Duration = Duration::from_millis(20);
+/// How long one flush of librdkafka waits: it sleeps for the whole of this unless a failed delivery wakes it.
+const FLUSH_MS: i32 = 1;
+/// How long dropping a producer may hold the lane up.
+const DROP: Duration = Duration::from_millis(20);
+
+/// A producer with a transactional id.
+pub(super) struct Producer {
+    topics: Vec<(Outlet, Topic)>,
+    pub(super) questions: Questions,
+    /// True once `init_transactions` has succeeded.
+    ready: bool,
+    isolate: bool,
+    client: Arc<Client>,
+}
+
+impl Producer {
+    /// Creates the client; nothing here waits for a broker.
+    ///
+    /// # Errors
+    /// Fatal: a property is refused.
+    pub(super) fn new(
+        properties: &Properties,
+        isolate: bool,
+        outlets: &[(Outlet, String)],
+    ) -> Result<Self, BrokerError> {
+        let client = Client::new(Role::Producer, properties, Arc::new(Context::default()))?;
+        let mut topics = Vec::new();
+        for (outlet, name) in outlets {
+            topics.push((*outlet, Topic::new(&client, name)?));
+        }
+        let questions = Questions::new(&client)?;
+        Ok(Self { topics, questions, ready: false, isolate, client })
+    }
+
+    /// True if this is still the new producer that such a call asked for.
+    pub(super) fn is_new(&self, isolate: bool) -> bool {
+        !self.ready && self.isolate == isolate
+    }
+
+    /// Fences every older producer with this id and settles its transaction.
+    pub(super) fn init(&mut self) -> Result<(), BrokerError> {
+        // SAFETY: the client is alive.
+        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(SLICE))) };
+        self.meaning("init_transactions", outcome)?;
+        self.ready = true;
+        Ok(())
+    }
+
+    /// Serves deliveries and troubles without waiting.
+    pub(super) fn serve(&mut self, events: &mut Vec<crate::broker::Event>) {
+        self.client.serve();
+        let mut inbox = self.client.context().inbox();
+        events.append(&mut inbox.events);
+    }
+
+    /// See [`crate::broker::Broker::begin`].
+    pub(super) fn begin(&mut self) -> Result<(), BrokerError> {
+        // SAFETY: the client is alive.
+        let outcome = unsafe { Failure::check(rd::rd_kafka_begin_transaction(self.client.raw())) };
+        self.client.context().inbox().failed = None;
+        self.meaning("begin_transaction", outcome)
+    }
+
+    /// See [`crate::broker::Broker::produce`].
+    pub(super) fn produce(&mut self, record: &Outgoing<'_>) -> Result<(), ProduceError> {
+        let topic = self.topics.iter().find(|(outlet, _)| *outlet == record.outlet);
+        let Some((_, topic)) = topic else {
+            let message = format!("no topic is configured for {:?}", record.outlet);
+            return Err(ProduceError::Broker(BrokerError::fatal(message)));
+        };
+        let outcome = topic.enqueue(&Message {
+            partition: record.partition,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+            token: record.token,
+        });
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(failure) => match failure.code {
+                Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => Err(ProduceError::Full),
+                Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE | Code::RD_KAFKA_RESP_ERR__INVALID_ARG => {
+                    Err(ProduceError::Refused(failure.to_string()))
+                }
+                _ => Err(ProduceError::Broker(match self.meaning("produce", Err(failure)) {
+                    // A producer that takes nothing after its transaction has failed says no more than that.
+                    Err(error) if error.kind == ErrorKind::Retry => BrokerError::abort(error.message),
+                    Err(error) => error,
+                    Ok(()) => BrokerError::abort("produce failed"),
+                })),
+            },
+        }
+    }
+
+    /// See [`crate::broker::Broker::send_offsets`].
+    pub(super) fn send_offsets(
+        &mut self,
+        offsets: &[CommitOffset],
+        membership: &Membership,
+    ) -> Result<(), BrokerError> {
+        let mut list = PartitionList::new();
+        for offset in offsets {
+            list.push(&offset.partition, Some(offset.committed.offset), &offset.committed.metadata)?;
+        }
+        // SAFETY: client, list and membership are alive, and copied.
+        let outcome = unsafe {
+            Failure::check(rd::rd_kafka_send_offsets_to_transaction(
+                self.client.raw(),
+                list.raw(),
+                membership.raw(),
+                millis(SLICE),
+            ))
+        };
+        self.meaning("send_offsets_to_transaction", outcome)
+    }
+
+    /// See [`crate::broker::Broker::commit`].
+    pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
+        // Flushed first, so that librdkafka's call does not sleep; and called in any case, because only it knows of a
+        // transaction that has failed while records still wait.
+        let timeout_ms = if self.flush() { millis(SLICE) } else { FLUSH_MS };
+        // SAFETY: the client is alive; deliveries are called back on this thread.
+        let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), timeout_ms)) };
+        let outcome = self.meaning("commit_transaction", outcome);
+        if outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Abort) {
+            self.hear_refusals();
+        }
+        outcome
+    }
+
+    /// See [`crate::broker::Broker::abort`].
+    pub(super) fn abort(&mut self) -> Result<(), BrokerError> {
+        // SAFETY: as in `commit`.
+        let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
+        self.meaning("abort_transaction", outcome)
+    }
+
+    /// True once everything is delivered; waits for a slice.
+    fn flush(&self) -> bool {
+        let deadline = Instant::now() + SLICE;
+        loop {
+            // SAFETY: the client is alive.
+            if unsafe { rd::rd_kafka_flush(self.client.raw(), FLUSH_MS) } == OK {
+                return true;
+            }
+            // After a failed delivery the rest may stay where it is.
+            if self.client.context().inbox().failed.is_some() || Instant::now() >= deadline {
+                return false;
+            }
+        }
+    }
+
+    /// The failure of a delivery is known to the transaction a moment before it is reported.
+    fn hear_refusals(&self) {
+        let deadline = Instant::now() + SLICE;
+        while self.client.context().inbox().refused.is_empty() && Instant::now() < deadline {
+            // SAFETY: the client is alive.
+            unsafe { rd::rd_kafka_poll(self.client.raw(), 1) };
+        }
+    }
+
+    /// See [`crate::broker::Broker::refused`].
+    pub(super) fn refused(&mut self, tokens: &mut Vec<(u64, String)>) {
+        tokens.append(&mut self.client.context().inbox().refused);
+    }
+
+    /// Drops the producer, whatever it was doing.
+    pub(super) fn discard(self) {
+        self.discard_within(DROP);
+    }
+
+    pub(super) fn discard_within(self, timeout: Duration) {
+        let client = self.client.clone();
+        drop(self);
+        client.destroy_within(timeout);
+    }
+
+    /// What a failure of a transactional call asks of the lane.
+    fn meaning(&self, call: &str, outcome: Result<(), Failure>) -> Result<(), BrokerError> {
+        let Err(failure) = outcome else { return Ok(()) };
+        let fatal = self.client.fatal_error();
+        let cause = fatal.as_ref().map_or(failure.code, |(code, _)| *code);
+        let detail = fatal.as_ref().map_or(String::new(), |(code, reason)| format!(": {reason}: {}", explain(*code)));
+        let message = format!("{call}: {failure}{detail}");
+        Err(match kind(&failure, fatal.is_some()) {
+            ErrorKind::Retry => BrokerError::retry(message),
+            ErrorKind::Abort => BrokerError::abort(message),
+            ErrorKind::Fatal if is_fenced(cause) || is_fenced(failure.code) => BrokerError::fenced(message),
+            ErrorKind::Fatal => BrokerError::fatal(message),
+        })
+    }
+}
+
+/// Retry, abort or fatal: docs "Errors of the transaction".
+fn kind(failure: &Failure, lost: bool) -> ErrorKind {
+    match failure.code {
+        _ if failure.fatal || lost || is_fenced(failure.code) => ErrorKind::Fatal,
+        // Allowed by librdkafka, but a late EndTxn could hit the next transaction (KAFKA-17754).
+        Code::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER => ErrorKind::Fatal,
+        _ if failure.abort => ErrorKind::Abort,
+        _ if failure.retriable => ErrorKind::Retry,
+        Code::RD_KAFKA_RESP_ERR__TIMED_OUT | Code::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS => ErrorKind::Retry,
+        // A call that resumes another may meet it half-way.
+        Code::RD_KAFKA_RESP_ERR__STATE
+            if ["CommittingTransaction", "AbortingTransaction"].iter().any(|state| failure.text.contains(state)) =>
+        {
+            ErrorKind::Retry
+        }
+        _ => ErrorKind::Fatal,
+    }
+}
+
+fn is_fenced(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RD_KAFKA_RESP_ERR__FENCED
+            | Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED
+            | Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH
+    )
+}

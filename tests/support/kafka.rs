@@ -1,0 +1,221 @@
+//! A real Kafka broker for tests, without containers: jars from Maven Central, one JVM, free loopback ports.
+//!
+//! Needs `java` (17 or newer) and `mvn` on the path. A broker never outlives its test process, however that ends.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tidemill::config::{self, Protocol};
+use tidemill::kafka::{Admin, NewTopic};
+
+/// How long a broker may take to answer after its start.
+const READY: Duration = Duration::from_secs(90);
+
+/// One broker with a folder and ports of its own.
+pub struct Kafka {
+    folder: PathBuf,
+    port: u16,
+    running: Mutex<Option<Running>>,
+}
+
+/// The JVM, and a shell that kills it and removes its folder when its standard input ends: with this process at the
+/// latest. A line on it says that the JVM has ended and the folder is to stay.
+struct Running {
+    pid: u32,
+    shell: Child,
+    stdin: ChildStdin,
+}
+
+const SHELL: &str = r#"folder=$1; shift; "$@" <&- >&2 & echo $!; exec >&-
+read line || { kill -9 $!; rm -rf "$folder"; }; wait"#;
+
+impl Kafka {
+    /// The broker that all tests of this binary share. Do not stop it: see [`Self::start`].
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// A broker of one's own, to be stopped, killed and paused.
+    pub fn start() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let folder = target().join("tmp").join(format!("kafka-{}-{number}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let ports = [free_port(), free_port()].map(|listener| listener.local_addr().unwrap().port());
+        write_properties(&folder, ports);
+        let mut format = java();
+        format.args(["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"]);
+        let formatted = format.arg(folder.join("server.properties")).output().unwrap();
+        assert!(formatted.status.success(), "cannot format Kafka's storage: {formatted:?}");
+        let kafka = Self { folder, port: ports[0], running: Mutex::default() };
+        kafka.resume_after_stop();
+        kafka
+    }
+
+    /// `bootstrap.servers`.
+    pub fn brokers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// A configuration for this broker, with a short session.
+    pub fn config(&self, group: &str) -> config::Kafka {
+        let properties = [("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")];
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        config::Kafka {
+            brokers: self.brokers(),
+            group: group.into(),
+            instance: None,
+            static_membership: false,
+            protocol: Protocol::Classic,
+            properties: Default::default(),
+            consumer_properties: properties.into_iter().map(own).collect(),
+            producer_properties: Default::default(),
+        }
+    }
+
+    /// A client for questions.
+    pub fn admin(&self, group: &str) -> Admin {
+        Admin::connect(&self.config(group), Duration::from_secs(20)).unwrap()
+    }
+
+    /// Creates a topic with a name of its own that begins with `hint`.
+    pub fn topic(&self, hint: &str, partitions: i32) -> String {
+        let name = unique(hint);
+        let topic = NewTopic { name: name.clone(), partitions, replication: 1, config: Vec::new() };
+        self.admin("").create_topics(&[topic]).unwrap();
+        name
+    }
+
+    /// Ends the broker as an operator would, or, with `kill`, as a power cut would; its data stays.
+    pub fn stop(&self, kill: bool) {
+        let mut running = self.running();
+        if let Some(mut old) = running.take() {
+            signal(if kill { "-KILL" } else { "-TERM" }, old.pid);
+            let _ = old.stdin.write_all(b"ended\n");
+            old.shell.wait().unwrap();
+        }
+    }
+
+    /// Starts the broker again after [`Self::stop`], on the same ports, and waits until it answers.
+    pub fn resume_after_stop(&self) {
+        let mut running = self.running();
+        assert!(running.is_none(), "the broker is running");
+        *running = Some(self.launch());
+        drop(running);
+        let deadline = Instant::now() + READY;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() || self.probe().is_err() {
+            assert!(Instant::now() < deadline, "Kafka does not answer: see {}", self.folder.join("log").display());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Stops the JVM without ending it: its connections stay open and silent.
+    pub fn pause(&self) {
+        signal("-STOP", self.running().as_ref().unwrap().pid);
+    }
+
+    /// Ends [`Self::pause`].
+    pub fn go_on(&self) {
+        signal("-CONT", self.running().as_ref().unwrap().pid);
+    }
+
+    fn probe(&self) -> Result<(), tidemill::error::BrokerError> {
+        Admin::connect(&self.config(""), Duration::from_secs(1))?.topics().map(drop)
+    }
+
+    fn launch(&self) -> Running {
+        let log = fs::File::create(self.folder.join("log")).unwrap();
+        let java = java();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SHELL, "kafka"]).arg(&self.folder);
+        shell.arg(java.get_program()).args(java.get_args());
+        shell.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut shell = shell.spawn().unwrap();
+        let stdin = shell.stdin.take().unwrap();
+        let mut pid = String::new();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        Running { pid: pid.trim().parse().unwrap(), shell, stdin }
+    }
+
+    fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        self.stop(true);
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A name that no other test uses.
+pub fn unique(hint: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("{hint}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst))
+}
+
+fn signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
+    assert!(sent.success(), "cannot send {signal} to {pid}");
+}
+
+fn free_port() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn write_properties(folder: &Path, [port, controller]: [u16; 2]) {
+    let common = include_str!("../kafka/broker/server.properties");
+    let own = format!(
+        "log.dirs={}\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n",
+        folder.join("data").display()
+    );
+    fs::write(folder.join("server.properties"), format!("{common}{own}")).unwrap();
+}
+
+/// A JVM with Kafka on its class path.
+fn java() -> Command {
+    let log4j = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker/log4j2.properties");
+    let mut java = Command::new("java");
+    java.args(["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]);
+    java.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
+    java.arg("-cp").arg(class_path());
+    java
+}
+
+/// Kafka's jars: from the last resolution while all of them are there, else from Maven.
+fn class_path() -> &'static str {
+    static CLASS_PATH: OnceLock<String> = OnceLock::new();
+    CLASS_PATH.get_or_init(|| {
+        let cache = target().join("kafka").join("classpath.txt");
+        let known = |path: &String| !path.is_empty() && path.split(':').all(|jar| Path::new(jar.trim()).exists());
+        if let Some(path) = fs::read_to_string(&cache).ok().filter(known) {
+            return path;
+        }
+        fs::create_dir_all(target().join("kafka")).unwrap();
+        // Two test binaries may resolve at once: each into a file of its own, the last one wins.
+        let fresh = cache.with_extension(std::process::id().to_string());
+        let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker/pom.xml");
+        let mut maven = Command::new("mvn");
+        maven.args(["-q", "-B", "dependency:build-classpath", "-f"]).arg(pom);
+        maven.arg(format!("-Dmdep.outputFile={}", fresh.display()));
+        let outcome = maven.status().expect("Maven fetches Kafka for the tests: install `mvn` and a JDK 17 or newer");
+        assert!(outcome.success(), "Maven could not fetch Kafka: {outcome}");
+        fs::rename(&fresh, &cache).unwrap();
+        fs::read_to_string(&cache).unwrap()
+    })
+}
+
+/// The target folder of this build.
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap()
+}
