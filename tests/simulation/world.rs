@@ -259,7 +259,8 @@ impl World {
         for _ in 0..100 {
             match self.progress(running) {
                 Some(Progress::Busy) => {}
-                Some(Progress::Idle | Progress::Waiting) => return true,
+                Some(Progress::Waiting) => self.advance(Duration::from_millis(1)),
+                Some(Progress::Idle) => return true,
                 Some(Progress::Closed) | None => return false,
             }
         }
