@@ -23,5 +23,5 @@ pub use admin::{Admin, Log};
 pub use bulk::{Loader, Reader, init_transactional_ids};
 pub use client::{KafkaBroker, Options};
 pub use native::version;
-pub use properties::{known_property, owned_property};
-pub use requests::{Group, Member, NewTopic, Topic};
+pub use properties::{check_property, known_property, owned_property};
+pub use requests::{Group, Member, NewTopic, Rights, Topic};

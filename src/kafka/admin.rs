@@ -6,8 +6,8 @@ use super::context::Context;
 use super::list::{Line, PartitionList};
 use super::native::{Client, Code, OK, Role, explain, millis, text};
 use super::properties;
-use super::requests::{Group, Mailbox, NewTopic, Reply, Topic, Which};
-use crate::broker::{CommitOffset, Committed, Ends, TopicPartition};
+use super::requests::{Group, Mailbox, NewTopic, Reply, Resource, Topic, Which};
+use crate::broker::{CommitOffset, Committed, Ends, Event, TopicPartition};
 use crate::config::Kafka;
 use crate::error::BrokerError;
 use rdkafka_sys as rd;
@@ -64,13 +64,24 @@ impl Admin {
     /// # Errors
     /// Retry: nobody answered.
     pub fn topics(&mut self) -> Result<Vec<(String, i32)>, BrokerError> {
+        Ok(self.metadata()?.1)
+    }
+
+    /// Numbers of brokers; names and numbers of partitions of topics.
+    fn metadata(&mut self) -> Result<(Vec<i32>, Vec<(String, i32)>), BrokerError> {
         let mut metadata = std::ptr::null();
         // SAFETY: the client is alive; what comes back is ours, copied, and destroyed.
         unsafe {
             let timeout_ms = millis(self.timeout);
             let code = rd::rd_kafka_metadata(self.client.raw(), 1, std::ptr::null_mut(), &mut metadata, timeout_ms);
             if code != OK {
-                return Err(BrokerError::retry(format!("the list of topics: {}", explain(code))));
+                return Err(BrokerError::retry(format!("the list of topics: {}{}", explain(code), self.troubles())));
+            }
+            let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+            let mut brokers = Vec::with_capacity(count);
+            if count > 0 {
+                let all = std::slice::from_raw_parts((*metadata).brokers, count);
+                brokers.extend(all.iter().map(|broker| broker.id));
             }
             let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
             let mut topics = Vec::with_capacity(count);
@@ -84,8 +95,22 @@ impl Admin {
             }
             rd::rd_kafka_metadata_destroy(metadata);
             topics.sort();
-            Ok(topics)
+            Ok((brokers, topics))
         }
+    }
+
+    /// What the client has complained about since the last time, each complaint once.
+    fn troubles(&self) -> String {
+        self.client.serve();
+        let mut troubles = Vec::new();
+        for event in std::mem::take(&mut self.client.context().inbox().events) {
+            if let Event::Trouble(text) = event
+                && !troubles.contains(&text)
+            {
+                troubles.push(text);
+            }
+        }
+        if troubles.is_empty() { String::new() } else { format!(": {}", troubles.join("; ")) }
     }
 
     /// All settings of a topic, defaults included.
@@ -93,8 +118,21 @@ impl Admin {
     /// # Errors
     /// As [`Self::topic`].
     pub fn topic_config(&mut self, topic: &str) -> Result<BTreeMap<String, String>, BrokerError> {
-        let id = self.mailbox.configs(topic, self.timeout)?;
+        let id = self.mailbox.configs(Resource::RD_KAFKA_RESOURCE_TOPIC, topic, self.timeout)?;
         match self.reply(id, &format!("settings of topic `{topic}`"))? {
+            Reply::Configs(entries) => Ok(entries.into_iter().collect()),
+            _ => Err(odd()),
+        }
+    }
+
+    /// All settings of one broker, defaults included: any of them, since a cluster is usually set up alike.
+    ///
+    /// # Errors
+    /// As [`Self::topic`].
+    pub fn broker_config(&mut self) -> Result<BTreeMap<String, String>, BrokerError> {
+        let broker = self.metadata()?.0.first().copied().unwrap_or_default().to_string();
+        let id = self.mailbox.configs(Resource::RD_KAFKA_RESOURCE_BROKER, &broker, self.timeout)?;
+        match self.reply(id, &format!("settings of broker {broker}"))? {
             Reply::Configs(entries) => Ok(entries.into_iter().collect()),
             _ => Err(odd()),
         }
@@ -259,8 +297,8 @@ impl Admin {
                 Some((number, Reply::Failed(code, reason))) if number == id => return Err((code, reason)),
                 Some((number, reply)) if number == id => return Ok(reply),
                 _ if left.is_zero() => {
-                    let troubles = std::mem::take(&mut self.client.context().inbox().events);
-                    return Err((Code::RD_KAFKA_RESP_ERR__TIMED_OUT, format!("nobody answered {troubles:?}")));
+                    let troubles = self.troubles();
+                    return Err((Code::RD_KAFKA_RESP_ERR__TIMED_OUT, format!("nobody answered{troubles}")));
                 }
                 _ => {}
             }

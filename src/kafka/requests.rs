@@ -7,7 +7,8 @@ use super::list::{self, Line, PartitionList};
 use super::native::{Client, Code, OK, c_string, explain, text};
 use crate::broker::{TopicId, TopicPartition};
 use crate::error::BrokerError;
-use rdkafka_sys::{self as rd, rd_kafka_admin_op_t as Op};
+pub(super) use rdkafka_sys::rd_kafka_ResourceType_t as Resource;
+use rdkafka_sys::{self as rd, rd_kafka_AclOperation_t as Acl, rd_kafka_admin_op_t as Op};
 use std::ffi::{CString, c_char, c_int};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,17 @@ pub struct Topic {
     pub id: TopicId,
     /// Number of its partitions.
     pub partitions: i32,
+    /// What this user may do with it; `None` if the cluster does not say.
+    pub rights: Option<Rights>,
+}
+
+/// What a user may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Fetch records and commit positions.
+    pub read: bool,
+    /// Produce records.
+    pub write: bool,
 }
 
 /// A topic that is to be created.
@@ -211,6 +223,7 @@ impl Mailbox {
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
         // SAFETY: as in `positions`; the names live until the end of the call.
         unsafe {
+            drop_error(rd::rd_kafka_AdminOptions_set_include_authorized_operations(options.raw, 1));
             let topics = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             rd::rd_kafka_DescribeTopics(self.client(), topics, options.raw, self.queue.raw());
             rd::rd_kafka_TopicCollection_destroy(topics);
@@ -244,14 +257,13 @@ impl Mailbox {
         Ok(options.id)
     }
 
-    /// Asks for the settings of a topic.
-    pub(super) fn configs(&mut self, topic: &str, timeout: Duration) -> Result<u64, BrokerError> {
-        let topic = c_string(topic)?;
+    /// Asks for the settings of a topic, or of a broker by its number.
+    pub(super) fn configs(&mut self, kind: Resource, name: &str, timeout: Duration) -> Result<u64, BrokerError> {
+        let name = c_string(name)?;
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
         // SAFETY: as in `positions`.
         unsafe {
-            let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
-            let mut request = rd::rd_kafka_ConfigResource_new(kind, topic.as_ptr());
+            let mut request = rd::rd_kafka_ConfigResource_new(kind, name.as_ptr());
             rd::rd_kafka_DescribeConfigs(self.client(), &mut request, 1, options.raw, self.queue.raw());
             rd::rd_kafka_ConfigResource_destroy(request);
         }
@@ -498,7 +510,14 @@ unsafe fn topic(raw: *const rd::rd_kafka_TopicDescription_t) -> Result<Topic, (S
                 *to = from;
             }
         }
-        Ok(Topic { name, id: TopicId(bytes), partitions: i32::try_from(partitions).unwrap_or(i32::MAX) })
+        let mut count = 0;
+        let allowed = rd::rd_kafka_TopicDescription_authorized_operations(raw, &mut count);
+        let rights = (!allowed.is_null() && count > 0).then(|| {
+            let allowed = std::slice::from_raw_parts(allowed, count);
+            let may = |operation| allowed.contains(&operation) || allowed.contains(&Acl::RD_KAFKA_ACL_OPERATION_ALL);
+            Rights { read: may(Acl::RD_KAFKA_ACL_OPERATION_READ), write: may(Acl::RD_KAFKA_ACL_OPERATION_WRITE) }
+        });
+        Ok(Topic { name, id: TopicId(bytes), partitions: i32::try_from(partitions).unwrap_or(i32::MAX), rights })
     }
 }
 
