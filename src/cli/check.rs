@@ -5,7 +5,7 @@
 use super::preflight::{self, ClusterFacts, Finding, TopicFacts};
 use crate::config::{Complaint, Config, Loaded};
 use crate::error::BrokerError;
-use crate::kafka::Admin;
+use crate::kafka::{Admin, Reader};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,9 +63,9 @@ fn connect(path: &Path, config: &Config, out: &mut dyn Write) -> io::Result<u8> 
         Ok(facts) => facts,
         Err(error) => {
             let brokers = &config.kafka.brokers;
-            writeln!(out, "\nerror: cannot ask the brokers at {brokers}: {error}")?;
+            writeln!(out, "\nerror: cannot ask the brokers at {brokers} (tried for {PATIENCE:?}): {error}")?;
             writeln!(out, " = help: see that they are up and that `kafka.brokers` and its properties are right\n")?;
-            writeln!(out, "{}: not ready, the brokers did not answer", path.display())?;
+            writeln!(out, "{}: not ready", path.display())?;
             return Ok(2);
         }
     };
@@ -82,6 +82,8 @@ fn connect(path: &Path, config: &Config, out: &mut dyn Write) -> io::Result<u8> 
 }
 
 fn ask(config: &Config) -> Result<ClusterFacts, BrokerError> {
+    // Properties that only fit a consumer if all of them are taken together; it reads nothing.
+    drop(Reader::open(&config.kafka, &config.sink.topic, [])?);
     let mut admin = Admin::connect(&config.kafka, PATIENCE)?;
     let mut facts = preflight::facts(&mut admin, config)?;
     facts.transactional_id = Some(preflight::probe_transactional_id(&config.kafka, PATIENCE));

@@ -6,7 +6,8 @@ use super::context::Context;
 use super::list::{Line, PartitionList};
 use super::native::{Client, Code, OK, Role, explain, millis, text};
 use super::properties;
-use super::requests::{Group, Mailbox, NewTopic, Reply, Resource, Topic, Which};
+use super::replies::{Group, Reply, Topic};
+use super::requests::{Mailbox, NewTopic, Resource, Which};
 use crate::broker::{CommitOffset, Committed, Ends, Event, TopicPartition};
 use crate::config::Kafka;
 use crate::error::BrokerError;
@@ -30,6 +31,14 @@ pub struct Log {
     pub earliest: i64,
     /// Its end.
     pub ends: Ends,
+}
+
+/// What any broker knows of the cluster.
+struct Metadata {
+    /// Numbers of the brokers.
+    brokers: Vec<i32>,
+    /// Names and numbers of partitions, in order.
+    topics: Vec<(String, i32)>,
 }
 
 impl Admin {
@@ -64,11 +73,10 @@ impl Admin {
     /// # Errors
     /// Retry: nobody answered.
     pub fn topics(&mut self) -> Result<Vec<(String, i32)>, BrokerError> {
-        Ok(self.metadata()?.1)
+        Ok(self.metadata()?.topics)
     }
 
-    /// Numbers of brokers; names and numbers of partitions of topics.
-    fn metadata(&mut self) -> Result<(Vec<i32>, Vec<(String, i32)>), BrokerError> {
+    fn metadata(&mut self) -> Result<Metadata, BrokerError> {
         let mut metadata = std::ptr::null();
         // SAFETY: the client is alive; what comes back is ours, copied, and destroyed.
         unsafe {
@@ -95,19 +103,20 @@ impl Admin {
             }
             rd::rd_kafka_metadata_destroy(metadata);
             topics.sort();
-            Ok((brokers, topics))
+            Ok(Metadata { brokers, topics })
         }
     }
 
     /// What the client has complained about since the last time, each complaint once.
     fn troubles(&self) -> String {
         self.client.serve();
-        let mut troubles = Vec::new();
+        let mut troubles: Vec<String> = Vec::new();
         for event in std::mem::take(&mut self.client.context().inbox().events) {
-            if let Event::Trouble(text) = event
-                && !troubles.contains(&text)
-            {
-                troubles.push(text);
+            let Event::Trouble(text) = event else { continue };
+            // What follows are times and repetitions; and that all are down is no news after each has said so.
+            let text = text.split(" (after ").next().unwrap_or_default();
+            if !troubles.iter().any(|known| known == text) && !text.ends_with("(_ALL_BROKERS_DOWN)") {
+                troubles.push(text.to_owned());
             }
         }
         if troubles.is_empty() { String::new() } else { format!(": {}", troubles.join("; ")) }
@@ -130,7 +139,7 @@ impl Admin {
     /// # Errors
     /// As [`Self::topic`].
     pub fn broker_config(&mut self) -> Result<BTreeMap<String, String>, BrokerError> {
-        let broker = self.metadata()?.0.first().copied().unwrap_or_default().to_string();
+        let broker = self.metadata()?.brokers.first().copied().unwrap_or_default().to_string();
         let id = self.mailbox.configs(Resource::RD_KAFKA_RESOURCE_BROKER, &broker, self.timeout)?;
         match self.reply(id, &format!("settings of broker {broker}"))? {
             Reply::Configs(entries) => Ok(entries.into_iter().collect()),

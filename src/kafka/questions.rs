@@ -4,7 +4,8 @@
 
 use super::events::Queue;
 use super::native::{Client, Code, explain};
-use super::requests::{Mailbox, Reply, Topic, Which};
+use super::replies::{Reply, Topic};
+use super::requests::{Mailbox, Which};
 use crate::broker::{Committed, Ends, Event, Slot, TopicPartition};
 use crate::error::BrokerError;
 use std::collections::HashMap;

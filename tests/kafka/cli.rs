@@ -209,6 +209,17 @@ fn properties_are_refused_before_anything_is_connected() {
 }
 
 #[test]
+fn properties_that_do_not_fit_together_are_refused() {
+    let pipeline = Pipeline::new("together");
+    pipeline.create_all(1);
+    let text = std::fs::read_to_string(pipeline.file()).unwrap();
+    let text = text.replace("kafka: {", "kafka: { consumer_properties: { max.poll.interval.ms: 1000 },");
+    std::fs::write(pipeline.file(), text).unwrap();
+    let ran = pipeline.run("check", &["--connect"]);
+    assert!(ran.code == 2 && ran.out.contains("`max.poll.interval.ms`"), "{ran:?}");
+}
+
+#[test]
 fn state_shows_positions_that_are_there_and_that_are_not() {
     let pipeline = Pipeline::new("shown");
     pipeline.create_all(3);
