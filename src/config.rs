@@ -2,15 +2,20 @@
 //!
 //! As written lives in `config/written.rs`; `config/load.rs` turns text into this or into a list of complaints.
 
+mod aggregates;
 mod complaint;
+mod keys;
 mod load;
 mod names;
 mod node;
 mod properties;
 mod read;
 mod relations;
+mod section;
 mod substitute;
 mod units;
+mod values;
+mod windows;
 mod written;
 
 pub use complaint::{Complaint, Severity};
@@ -192,7 +197,7 @@ pub struct Aggregate {
     pub path: Option<String>,
 }
 
-/// The aggregates of semantics.md.
+/// The aggregates (docs/guarantees.md, "Aggregates").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AggregateKind {
     /// Records merged; with a field: records in which it is not null.

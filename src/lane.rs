@@ -82,6 +82,8 @@ pub struct Lane<B, C> {
     tide: Tide,
     trouble: Option<String>,
     look_at: Duration,
+    /// Since when nothing is read, because a transaction or a rebalance is under way: that is no silence.
+    blocked_since: Option<Duration>,
     closing: bool,
     closed: bool,
 }
@@ -127,6 +129,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             tide: Tide::new(now),
             trouble: None,
             look_at: now,
+            blocked_since: None,
             closing: false,
             closed: false,
             options,
@@ -188,6 +191,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.holdings.values()
     }
 
+    /// True if results, late records or dead letters wait for a commit.
+    pub fn is_waiting(&self) -> bool {
+        self.tasks().any(Task::is_waiting)
+    }
+
     /// Why the lane makes no progress, if it knows.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
@@ -208,10 +216,15 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.batch.clear();
         self.events.clear();
         let reads = !self.tide.is_running() && !self.membership.is_revoking() && !self.closing;
+        let now = self.clock.monotonic();
         let polled = if reads {
+            if let Some(since) = self.blocked_since.take() {
+                self.tasks_mut().for_each(|task| task.discount_silence(now.saturating_sub(since)));
+            }
             let wait = self.patience(wait);
             self.broker.poll(&mut self.batch, &mut self.events, wait)
         } else {
+            self.blocked_since.get_or_insert(now);
             self.broker.serve(&mut self.events)
         };
         polled.map_err(|error| self.stop("reading", &error))?;
@@ -284,6 +297,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 }
             }
             Event::Ends { slot, ends } => {
+                if ends.is_some() && !self.tide.is_running() && !self.membership.is_busy() {
+                    self.trouble = None;
+                }
                 let now = self.clock.monotonic();
                 if let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) {
                     let before = task.closed.len();
@@ -320,6 +336,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.holdings.values().filter_map(Holding::task)
+    }
+
+    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.holdings.values_mut().filter_map(Holding::task_mut)
     }
 
     /// True if a commit would say something that the last one did not.

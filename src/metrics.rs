@@ -36,7 +36,7 @@ pub struct Metrics {
     merge_watermark: GaugeVec,
     close_windows: IntCounterVec,
     close_sums_not_finite: IntCounter,
-    close_open_windows: IntGaugeVec,
+    close_open_panes: IntGaugeVec,
     produce_records: IntCounterVec,
     produce_dropped: IntCounterVec,
     commit_transactions: IntCounterVec,
@@ -99,7 +99,11 @@ impl Metrics {
                 "tidemill_close_sums_not_finite_total",
                 "Sums and means that left the range of a double and came out as null.",
             )?,
-            close_open_windows: gauges("tidemill_close_open_windows", "Windows open now, by partition.", &PARTITION)?,
+            close_open_panes: gauges(
+                "tidemill_close_open_panes",
+                "Panes (slices of event time) that are open, or closed and not committed yet, by partition.",
+                &PARTITION,
+            )?,
             produce_records: counters(
                 "tidemill_produce_records_total",
                 "Records in committed transactions, by outlet.",
@@ -163,7 +167,7 @@ impl Metrics {
             series.set(i64::from(state == status.state));
         }
         self.poll_restored.with_label_values(&labels).set(status.restored_ratio());
-        self.close_open_windows.with_label_values(&labels).set(i64::try_from(status.open_windows).unwrap_or(i64::MAX));
+        self.close_open_panes.with_label_values(&labels).set(i64::try_from(status.open_panes).unwrap_or(i64::MAX));
         match status.lag {
             Some(lag) => self.poll_lag.with_label_values(&labels).set(lag),
             None => forget(self.poll_lag.remove_label_values(&labels)),
@@ -184,7 +188,7 @@ impl Metrics {
         forget(self.poll_restored.remove_label_values(&labels));
         forget(self.poll_lag.remove_label_values(&labels));
         forget(self.merge_watermark.remove_label_values(&labels));
-        forget(self.close_open_windows.remove_label_values(&labels));
+        forget(self.close_open_panes.remove_label_values(&labels));
     }
 
     /// The text that Prometheus scrapes.
@@ -210,7 +214,7 @@ impl Metrics {
             Box::new(self.merge_watermark.clone()),
             Box::new(self.close_windows.clone()),
             Box::new(self.close_sums_not_finite.clone()),
-            Box::new(self.close_open_windows.clone()),
+            Box::new(self.close_open_panes.clone()),
             Box::new(self.produce_records.clone()),
             Box::new(self.produce_dropped.clone()),
             Box::new(self.commit_transactions.clone()),

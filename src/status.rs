@@ -89,8 +89,8 @@ pub struct PartitionStatus {
     pub restore: Option<(i64, i64)>,
     /// Why it is held, for people; reads on from "held because".
     pub held_because: Option<String>,
-    /// Windows open now.
-    pub open_windows: u64,
+    /// Panes (slices of event time) that are open, or closed and not committed yet.
+    pub open_panes: u64,
 }
 
 impl PartitionStatus {
@@ -229,7 +229,7 @@ mod tests {
             lag: None,
             restore: Some((100, 200)),
             held_because: (state == PartitionState::Held).then(|| "its metadata is garbage".to_owned()),
-            open_windows: 0,
+            open_panes: 0,
         }
     }
 

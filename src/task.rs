@@ -3,81 +3,34 @@
 //! Knows nothing of transactions, topics of results or other partitions. Records are judged one after another, in
 //! offset order, as if each were finished before the next began; batches are nobody's business here.
 
+mod closed;
+mod context;
+mod ends;
 mod guard;
+mod redelivered;
 mod rejected;
 mod silence;
 
+pub use closed::{Closed, ClosedBy};
+pub use context::TaskContext;
+pub use redelivered::Redelivered;
 pub use rejected::{Rejected, RejectedRecord};
 
-use crate::aggregate::{At, Layout};
-use crate::broker::{Committed, Ends, Record, Slot, TopicId, TopicPartition};
-use crate::checkpoint::{Checkpoint, Digest};
+use crate::aggregate::At;
+use crate::broker::{Committed, Record, Slot, TopicId, TopicPartition};
+use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
-use crate::config::Pipeline;
-use crate::decode::{Decoded, Decoder};
+use crate::decode::Decoded;
 use crate::fate::{Fate, FateCounts, Reason};
-use crate::window::bounds::Bounds;
 use crate::window::panes::{PaneContext, Panes};
-use crate::window::table::{KeyHasher, Table};
-use guard::{Guard, GuardMark, Verdict};
+use closed::Mark;
+use ends::Lag;
+use guard::{Guard, Verdict};
 use rejected::Lateness;
-use silence::{Horizon, Silence};
-use std::collections::{HashSet, VecDeque};
+use silence::Silence;
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// What all tasks of a lane share: the rules, and memory to be used again.
-#[derive(Debug)]
-pub struct TaskContext {
-    /// What decides fates and windows.
-    pub pipeline: Arc<Pipeline>,
-    /// Digest of it.
-    pub digest: Digest,
-    /// Windows, layout of rows, spare tables.
-    pub panes: PaneContext,
-    /// Whether late records are kept for a topic.
-    pub keep_late: bool,
-    /// Whether dead letters are kept for a topic.
-    pub keep_dead: bool,
-    decoder: Decoder,
-    keys: Option<HashSet<Box<[u8]>>>,
-}
-
-impl TaskContext {
-    /// The context for one pipeline; `seed` is for the hash of keys.
-    pub fn new(pipeline: Arc<Pipeline>, seed: u64, keep_late: bool, keep_dead: bool) -> Self {
-        let layout = Layout::new(&pipeline.aggregates);
-        let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, KeyHasher::new(seed));
-        Self {
-            digest: Digest::of(&pipeline),
-            panes,
-            keep_late,
-            keep_dead,
-            decoder: Decoder::new(&pipeline),
-            keys: pipeline.keys.as_ref().map(|keys| keys.iter().cloned().collect()),
-            pipeline,
-        }
-    }
-
-    /// Rules 1 to 4: what the record is refused for before its value is read.
-    fn refuse_unread(&self, record: &Record<'_>) -> Option<(Reason, String)> {
-        let Some(value) = record.value else { return Some((Reason::Tombstone, String::new())) };
-        let Some(key) = record.key else { return Some((Reason::NullKey, "the key is null".into())) };
-        let (key_max, value_max) = (self.pipeline.max_key_bytes, self.pipeline.max_record_bytes);
-        if key.len() > key_max {
-            return Some((Reason::TooLarge, format!("the key has {} bytes, source.max_key is {key_max}", key.len())));
-        }
-        if value.len() > value_max {
-            let detail = format!("the value has {} bytes, source.max_record is {value_max}", value.len());
-            return Some((Reason::TooLarge, detail));
-        }
-        if self.keys.as_ref().is_some_and(|keys| !keys.contains(key)) {
-            return Some((Reason::UnknownKey, "the key is not among source.keys".into()));
-        }
-        None
-    }
-}
 
 /// The state of one source partition.
 #[derive(Debug)]
@@ -115,17 +68,6 @@ pub struct Task {
     lag: Lag,
 }
 
-/// What is known about the end of the partition, for people: silence asks its own questions.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lag {
-    ends: Option<Ends>,
-    due_at: Duration,
-    asked: bool,
-}
-
-/// How often the end of a partition is asked for, to show the lag.
-const LAG_EVERY: Duration = Duration::from_secs(5);
-
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -138,54 +80,6 @@ pub enum State {
     },
     /// Judging records for the first time.
     Live,
-}
-
-/// A closed window with its rows.
-#[derive(Debug)]
-pub struct Closed {
-    /// Window end in Unix ms.
-    pub end_ms: i64,
-    /// Its rows.
-    pub table: Table,
-    /// Why it closed.
-    pub by: ClosedBy,
-    /// Rows that go out without their value, because a topic refused them for good.
-    pub truncated: Vec<usize>,
-    mark: Mark,
-}
-
-/// Why a window closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClosedBy {
-    /// A record raised the watermark.
-    Watermark,
-    /// Silence did.
-    Idle,
-}
-
-/// Where the stream stood when a window closed: what a commit that ends with it has to say.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    /// Offset of the record that closed it; the position if silence did.
-    offset: i64,
-    /// Lowest offset of a record in a window that was still open then.
-    replay_from: i64,
-    guard: GuardMark,
-}
-
-/// A record's offset lies below the position: it was delivered before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Redelivered {
-    /// The record's offset.
-    pub offset: i64,
-    /// The next offset that was expected.
-    pub position: i64,
-}
-
-impl fmt::Display for Redelivered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "offset {} was delivered again, {} was next", self.offset, self.position)
-    }
 }
 
 impl Task {
@@ -219,7 +113,7 @@ impl Task {
             guard: Guard::new(&context.pipeline, Vec::new()),
             silence: Silence::new(idle, now, None),
             merged_in_batch: false,
-            lag: Lag { due_at: now, ..Lag::default() },
+            lag: Lag::new(now),
         }
     }
 
@@ -315,56 +209,6 @@ impl Task {
     /// The lane could not read for so long: that was not silence.
     pub fn discount_silence(&mut self, blocked: Duration) {
         self.silence.discount(blocked);
-    }
-
-    /// When the broker is to be asked whether the partition is silent.
-    pub fn silence_due_at(&self, context: &TaskContext) -> Option<Duration> {
-        self.horizon(context).and_then(|horizon| self.silence.due_at(horizon))
-    }
-
-    /// Records between the position and the last stable offset, as far as the broker has said.
-    pub fn lag_records(&self) -> Option<i64> {
-        self.lag.ends.map(|ends| (ends.last_stable - self.position).max(0))
-    }
-
-    /// True if the broker is to be asked about the end of the partition now; it counts as asked. One question at a
-    /// time: the answers do not say which was asked.
-    pub fn ask_ends(&mut self, context: &TaskContext, now: Duration) -> bool {
-        if self.lag.asked && now < self.lag.due_at {
-            return false;
-        }
-        self.lag.asked = false;
-        if self.ask_silence(context, now) {
-            return true;
-        }
-        self.lag.asked = now >= self.lag.due_at && !self.silence.is_asked();
-        if self.lag.asked {
-            self.lag.due_at = now + LAG_EVERY;
-        }
-        self.lag.asked
-    }
-
-    /// Takes the answer to [`Self::ask_ends`]; closes windows if it confirms a silence.
-    pub fn answer_ends(&mut self, context: &mut TaskContext, ends: Option<Ends>, now: Duration) {
-        self.lag.ends = ends.or(self.lag.ends);
-        if !std::mem::take(&mut self.lag.asked) {
-            self.answer_silence(context, ends, now);
-        }
-    }
-
-    /// True if the broker is to be asked whether the partition is silent; it counts as asked.
-    pub fn ask_silence(&mut self, context: &TaskContext, now: Duration) -> bool {
-        let horizon = self.horizon(context);
-        horizon.is_some_and(|horizon| self.silence.ask(now, horizon, self.watermark_ms))
-    }
-
-    /// Takes the answer to [`Self::ask_silence`].
-    pub fn answer_silence(&mut self, context: &mut TaskContext, ends: Option<Ends>, now: Duration) {
-        let horizon = self.horizon(context);
-        if let Some(raised_ms) = self.silence.answer(now, ends, self.position, horizon, self.watermark_ms) {
-            self.watermark_ms = self.watermark_ms.max(Some(raised_ms));
-            self.close(context, ClosedBy::Idle, self.position);
-        }
     }
 
     /// True if results, late records or dead letters wait for a commit.
@@ -533,17 +377,6 @@ impl Task {
             let mark = Mark { offset, replay_from, guard: self.guard.mark() };
             self.closed.push_back(Closed { end_ms, table, by, truncated: Vec::new(), mark });
         }
-    }
-
-    fn horizon(&self, context: &TaskContext) -> Option<Horizon> {
-        if self.state != State::Live {
-            return None;
-        }
-        let bounds = &context.panes.bounds;
-        Some(Horizon {
-            next_close_ms: self.panes.next_end_ms()? + bounds.grace_ms(),
-            last_close_ms: self.panes.last_end_ms(bounds)? + bounds.grace_ms(),
-        })
     }
 }
 

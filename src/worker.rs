@@ -4,8 +4,10 @@
 //! partitions and look alive.
 
 mod report;
+mod signals;
 
 pub use report::Reporter;
+pub use signals::on_signals;
 
 use crate::broker::Broker;
 use crate::clock::Clock;

@@ -100,8 +100,9 @@ fn the_schema_refuses_what_it_can_say_and_accepts_the_rest() {
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
     for path in cases("tests/config/bad").into_iter().chain(cases("tests/config/good")) {
         let text = std::fs::read_to_string(&path).unwrap();
-        // Another reader of YAML: the schema is for editors, which have their own.
-        let value = serde_saphyr::from_str::<Value>(&text);
+        // Another reader of YAML 1.2: the schema is for editors, which have their own.
+        let yaml_1_2 = serde_saphyr::options! { strict_booleans: true };
+        let value = serde_saphyr::from_str_with_options::<Value>(&text, yaml_1_2);
         let accepted = value.as_ref().is_ok_and(|value| schema.is_valid(value));
         let says = text.lines().next().unwrap();
         match says {
@@ -115,6 +116,85 @@ fn the_schema_refuses_what_it_can_say_and_accepts_the_rest() {
             other => panic!("{} begins with {other:?}", path.display()),
         }
     }
+}
+
+/// What only `check` can say: everything else it refuses, the schema refuses as well.
+const BEYOND_THE_SCHEMA: &[&str] = &[
+    "goes from",
+    "is at least",
+    "a quarter of",
+    "cannot read the keys",
+    "is longer than `size`",
+    "`window.offset` is as long",
+    "is declared twice",
+    "is the same topic",
+    "is a source topic",
+];
+
+#[test]
+fn the_schema_and_check_agree_on_every_key_with_every_kind_of_value() {
+    let schema = jsonschema::validator_for(&config::schema()).unwrap();
+    let text = std::fs::read_to_string(root("config/reference.yaml")).unwrap();
+    let mut reference: Value = serde_saphyr::from_str(&text).unwrap();
+    reference["source"]["keys"] = serde_json::json!(["AA", "UA"]);
+    reference["kafka"]["instance"] = "one".into();
+    reference["kafka"]["properties"]["fetch.wait.max.ms"] = 20.into();
+    let mut hopping = reference.clone();
+    hopping["window"] = serde_json::json!({ "hopping": { "size": "10m", "every": "5s" }, "grace": "1h" });
+    let strange = serde_json::json!([
+        null, true, 5, -1, 1.5, "", "x", "off", "auto", "5s", "64MiB", "1h 30m", "a b", "^a", "5", "count", [], ["x"],
+        [5], {}, { "x": "y" }, { "file": "none" }, { "sum": "x" }, "${env:TWO}", "${env:HOUR}", "${env:OFF}"
+    ]);
+    let (mut agreed, mut refused) = (0, 0);
+    let all = [&reference, &hopping].map(|pipeline| pointers("", pipeline).into_iter().map(move |at| (pipeline, at)));
+    for (reference, pointer) in all.into_iter().flatten() {
+        let mut variants: Vec<Value> = Vec::new();
+        for value in strange.as_array().unwrap() {
+            let mut variant = reference.clone();
+            *variant.pointer_mut(&pointer).unwrap() = value.clone();
+            variants.push(variant);
+        }
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let mut without = reference.clone();
+        if let Some(section) = without.pointer_mut(parent).unwrap().as_object_mut() {
+            section.remove(name).unwrap();
+            variants.push(without.clone());
+            let section = without.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            section.insert("unheard_of".into(), 5.into());
+            variants.push(without);
+        }
+        for variant in variants {
+            // JSON is YAML.
+            let read = config::parse("text", &variant.to_string(), Path::new(""), &env);
+            let complaints = read.map(|_| ()).err().unwrap_or_default();
+            let beyond =
+                |complaint: &&Complaint| BEYOND_THE_SCHEMA.iter().any(|words| complaint.message.contains(words));
+            let is_substituted = variant.to_string().contains("${");
+            match schema.is_valid(&variant) {
+                true if is_substituted => {}
+                true => {
+                    let unsaid: Vec<_> = complaints.iter().filter(|c| c.is_error() && !beyond(c)).cloned().collect();
+                    assert!(unsaid.is_empty(), "the schema accepts {pointer} in {variant}\n{}", shown(&unsaid));
+                }
+                false => {
+                    assert!(complaints.iter().any(Complaint::is_error), "check accepts {pointer} in {variant}");
+                    refused += 1;
+                }
+            }
+            agreed += 1;
+        }
+    }
+    assert!(agreed > 1000 && refused > 500 && refused < agreed, "{refused} of {agreed} refused");
+}
+
+/// JSON pointers to everything below `value`.
+fn pointers(at: &str, value: &Value) -> Vec<String> {
+    let below: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, value)| (format!("{at}/{name}"), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(index, item)| (format!("{at}/{index}"), item)).collect(),
+        _ => Vec::new(),
+    };
+    below.into_iter().flat_map(|(at, value)| [vec![at.clone()], pointers(&at, value)].concat()).collect()
 }
 
 #[test]
@@ -198,10 +278,17 @@ fn collect(path: &str, schema: &Value, keys: &mut Vec<Key>) {
             description: key["description"].as_str().unwrap().into(),
             path: path.clone(),
         });
-        collect(&path, key, keys);
-        for alternative in key["anyOf"].as_array().into_iter().flatten() {
-            collect(&path, alternative, keys);
-        }
+        collect_below(&path, key, keys);
+    }
+    if schema["additionalProperties"].is_object() {
+        collect_below(&format!("{path}.NAME"), &schema["additionalProperties"], keys);
+    }
+}
+
+fn collect_below(path: &str, schema: &Value, keys: &mut Vec<Key>) {
+    collect(path, schema, keys);
+    for alternative in schema["anyOf"].as_array().into_iter().flatten() {
+        collect(path, alternative, keys);
     }
 }
 
@@ -217,6 +304,7 @@ fn values(schema: &Value) -> String {
         (_, Value::String(title), _) => title.clone(),
         (_, _, Some("array")) => format!("a list: {}", values(&schema["items"])),
         (_, _, Some("object")) => "a section".into(),
+        (_, _, Some("boolean")) => "`true`, `false`".into(),
         (_, _, Some(kind)) => kind.into(),
         _ => schema.get("const").map(quoted).unwrap_or_default(),
     }
@@ -305,23 +393,30 @@ fn check_prints_everything_and_says_so_by_its_exit_code() {
     }
 }
 
+/// What breaks YAML, one way or another.
+const PIECES: &[&str] = &[
+    "{", "}", "[", "]", ": ", "\n", "\n  ", "\n      ", "- ", "&a ", "*a", "!!int ", "\"", "'", "${env:", "|\n", "ü",
+    "\0", "---\n", "# ", "? ", "%", "\t", "",
+];
+
 #[test]
-fn no_text_whatever_makes_it_panic() {
+fn no_text_whatever_makes_it_panic_or_show_a_secret() {
     use proptest::prelude::*;
-    let text = std::fs::read_to_string(root("config/flights.yaml")).unwrap();
-    let pieces = [
-        "{", "}", "[", "]", ": ", "\n", "\n  ", "- ", "&a ", "*a", "!!int ", "\"", "'", "${env:", "}", "|\n", "ü",
-        "\0", "---\n", "# ",
-    ];
-    proptest!(|(at in 0..text.len(), length in 0usize..20, piece in 0..pieces.len())| {
+    let flights = std::fs::read_to_string(root("config/flights.yaml")).unwrap();
+    let secret = format!("  properties:\n    sasl.password: {SECRET}\n    linger.ms: 5\n");
+    let text = flights.replace("source:\n", &format!("{secret}source:\n"));
+    let name_to_value = text.find("sasl").unwrap()..text.find(SECRET).unwrap() + SECRET.len();
+    proptest!(ProptestConfig { cases: 2000, max_global_rejects: 1_000_000, failure_persistence: None, ..ProptestConfig::default() }, |(at in 0..text.len(), length in 0usize..20, piece in 0..PIECES.len())| {
+        let end = (at + length).min(text.len());
+        // Without its name nobody can know a secret.
+        prop_assume!(end <= name_to_value.start || at >= name_to_value.end);
         let mut mangled = text.clone().into_bytes();
-        let end = (at + length).min(mangled.len());
-        mangled.splice(at..end, pieces[piece].bytes());
+        mangled.splice(at..end, PIECES[piece].bytes());
         if let Ok(mangled) = String::from_utf8(mangled)
             && let Err(complaints) = config::parse("text", &mangled, Path::new(""), &env)
         {
             prop_assert!(complaints.iter().any(Complaint::is_error));
-            prop_assert!(!shown(&complaints).is_empty());
+            prop_assert!(!shown(&complaints).contains(SECRET), "{}", shown(&complaints));
         }
     });
 }

@@ -384,7 +384,7 @@ fn a_window_closes_exactly_at_end_plus_grace() {
 }
 
 #[test]
-fn open_windows_know_where_a_replay_must_begin() {
+fn open_panes_know_where_a_replay_must_begin() {
     let (_, task) = fates_at(&pipeline([10, 10, 0, 100]), &[12, 3, 13, 4, 25]);
     let open = task.open();
     let places = open.iter().map(|window| (window.start_ms, window.end_ms, window.lowest_offset)).collect::<Vec<_>>();

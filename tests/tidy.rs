@@ -11,7 +11,7 @@ use std::path::Path;
 const GROUND: [&str; 5] = ["broker", "clock", "config", "error", "fate"];
 
 /// What each module may use besides [`GROUND`]: arrows point from the edge of the process to its core.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 25] = [
     ("broker", &[]),
     ("clock", &[]),
     ("config", &[]),
@@ -22,13 +22,17 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("aggregate", &["decode", "pool"]),
     ("window", &["aggregate", "decode", "pool"]),
     ("encode", &["aggregate", "decode", "pool", "window"]),
+    ("partitioner", &[]),
     ("checkpoint", &["window"]),
     ("task", &["aggregate", "checkpoint", "decode", "encode", "pool", "window"]),
     ("status", &[]),
     ("logs", &[]),
     ("metrics", &["status"]),
     ("instance", &[]),
-    ("lane", &["aggregate", "checkpoint", "decode", "encode", "logs", "metrics", "pool", "status", "task", "window"]),
+    (
+        "lane",
+        &["aggregate", "checkpoint", "decode", "encode", "logs", "metrics", "partitioner", "pool", "task", "window"],
+    ),
     ("kafka", &["instance", "logs"]),
     ("sim", &["logs"]),
     ("http", &["metrics", "status"]),
@@ -43,7 +47,7 @@ const BANS: [(&str, &[&str], &str); 5] = [
     (r"\brdkafka(_sys)?\s*::", &["src/kafka"], "go through broker::Broker: only src/kafka names rdkafka"),
     (
         r"\b(Instant|SystemTime)::now\b",
-        &["src/clock.rs", "src/kafka", "src/http/door.rs"],
+        &["src/clock.rs", "src/kafka", "src/http/door.rs", "src/sim/client.rs"],
         "take a clock::Clock: the simulation turns the hands",
     ),
     (r"\be?print(ln)?!", &["src/cli", "src/main.rs"], "log with tracing, or return the text to cli"),

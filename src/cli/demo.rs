@@ -3,11 +3,14 @@
 //! On the embedded broker in virtual time, or on a real Kafka with `--brokers`. The input is loaded first, so that the
 //! seconds are the worker's own; silence at the end of the input closes the last windows.
 
+mod apache;
 mod embedded;
 mod flights;
 mod show;
 
 use crate::config::{self, Config, Idle};
+use crate::metrics::Metrics;
+use crate::worker::Shared;
 use anyhow::anyhow;
 use show::Show;
 use std::io::Write;
@@ -23,6 +26,12 @@ const PARTITIONS: i32 = 4;
 /// What `tidemill demo` takes.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// Run on this Kafka (`bootstrap.servers`) instead of the embedded broker; creates topics of its own
+    #[arg(long, value_name = "HOST:PORT")]
+    brokers: Option<String>,
+    /// Stay up afterwards, serving metrics and health, until SIGINT
+    #[arg(long)]
+    keep: bool,
     /// End with one line of JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -37,11 +46,12 @@ pub struct Arguments {
 /// The worker stopped, or a file cannot be written.
 pub fn demo(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = pipeline()?;
-    let flights = flights::all()?;
-    let mut show = Show::new(flights.len() as u64, arguments.json, arguments.results.as_deref())?;
-    let outcome = embedded::run(&config, &flights, &mut show)?;
-    show.summary(&outcome, out)?;
-    Ok(0)
+    let mut show = Show::new(arguments.json, arguments.results.as_deref())?;
+    let shared = Shared::new(Metrics::new()?);
+    match &arguments.brokers {
+        None => embedded::run(&config, &shared, &mut show, arguments.keep, out),
+        Some(brokers) => apache::run(config, brokers, &shared, &mut show, arguments.keep, out),
+    }
 }
 
 fn pipeline() -> anyhow::Result<Config> {

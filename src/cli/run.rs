@@ -1,19 +1,246 @@
-//! `tidemill run FILE`: the worker.
+//! `tidemill run FILE`: the worker on Apache Kafka.
+//!
+//! HTTP answers from the first moment, so that an operator sees what the worker waits for; brokers and topics that are
+//! not there yet are waited for, not died of.
 
+use crate::broker::{CommitOffset, Committed, TopicPartition};
+use crate::checkpoint::Digest;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, StartAt};
+use crate::error::{BrokerError, ErrorKind};
+use crate::http;
+use crate::instance::{Instance, transactional_id};
+use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids};
+use crate::lane::{Lane, LaneOptions};
+use crate::metrics::Metrics;
+use crate::status::Phase;
+use crate::worker::{self, Lanes, Shared};
+use anyhow::{Context, bail};
+use regex::Regex;
+use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// How long one answer of the cluster may take.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at a cluster that is not ready.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A share of the budget for what waits in the clients' queues, all lanes together.
+const QUEUES_SHARE: u64 = 4;
+const QUEUE_BYTES_MIN: u64 = 1 << 20;
+const QUEUE_BYTES_MAX: u64 = 16 << 20;
+/// What the budget is if nobody says.
+const BUDGET_BYTES: u64 = 256 << 20;
 
 /// What `tidemill run` takes.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The pipeline
     file: PathBuf,
+    /// Rebuild open windows that were filled under the configuration with this digest
+    #[arg(long, value_name = "DIGEST")]
+    accept_config_change: Option<Digest>,
 }
 
-/// Runs a pipeline until it is told to stop.
+/// Runs a pipeline until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// What it had to stop for.
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let Some(config) = super::load(&arguments.file)? else { return Ok(2) };
-    anyhow::bail!("{}", config.name)
+    let clock = SystemClock::new();
+    let shared = Shared::new(Metrics::new()?);
+    let mut instance = Instance::claim(&config.kafka.group, &config.kafka.brokers, config.kafka.instance.as_deref())?;
+    tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
+        version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
+    let runtime = surroundings(&config, &shared, &clock)?;
+    let started = start(&config, &mut instance, &shared, clock, arguments.accept_config_change)?;
+    let code = match started {
+        Some(lanes) => until_the_end(lanes, &shared, clock, config.shutdown_timeout),
+        None => 0,
+    };
+    runtime.shutdown_background();
+    tracing::info!(code, "stopped");
+    Ok(code)
+}
+
+/// HTTP and signals, on a runtime of their own.
+pub(super) fn surroundings<C>(config: &Config, shared: &Shared, clock: &C) -> anyhow::Result<Runtime>
+where
+    C: Clock + Clone + Send + Sync + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("http")
+        .enable_all()
+        .build()
+        .context("cannot start the HTTP runtime")?;
+    if let Some(listen) = config.http {
+        let clock = Arc::new(clock.clone());
+        let pages = http::Pages::new(shared.metrics.clone(), shared.status.clone(), clock, config.commit.timeout);
+        let listener = runtime.block_on(http::bind(listen))?;
+        tracing::info!(address = %listener.local_addr()?, "metrics and health");
+        runtime.spawn(async move {
+            if let Err(error) = http::serve(listener, pages, std::future::pending()).await {
+                tracing::error!(error = format!("{error:#}"), "HTTP has ended");
+            }
+        });
+    }
+    runtime.block_on(async { worker::on_signals(shared.clone()) }).context("cannot listen for signals")?;
+    Ok(runtime)
+}
+
+/// Waits for the cluster, then starts the lanes; `None` if it was told to stop first.
+pub(super) fn start(
+    config: &Config,
+    instance: &mut Instance,
+    shared: &Shared,
+    clock: SystemClock,
+    accept_digest: Option<Digest>,
+) -> anyhow::Result<Option<Lanes>> {
+    let mut admin = Admin::connect(&config.kafka, ANSWER_MAX)?;
+    let Some(partitions) = wait_for(shared, clock, || topics(&mut admin, config))? else { return Ok(None) };
+    if config.pipeline.start == StartAt::Latest
+        && wait_for(shared, clock, || pin_start(&mut admin, &partitions))?.is_none()
+    {
+        return Ok(None);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = config.lanes.unwrap_or(cores).min(partitions.len()).max(1);
+    let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
+    let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();
+    if wait_for(shared, clock, || init_transactional_ids(&config.kafka, &stale, ANSWER_MAX))?.is_none() {
+        return Ok(None);
+    }
+    let budget = config.memory.budget_bytes.unwrap_or(BUDGET_BYTES);
+    let queue = (budget / QUEUES_SHARE / (2 * count as u64)).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX) as usize;
+    let seed = RandomState::new().hash_one(std::process::id());
+    let mut lanes = Vec::new();
+    for lane in 0..count {
+        let broker = KafkaBroker::connect(Options {
+            kafka: config.kafka.clone(),
+            topics: config.topics.patterns.clone(),
+            sink: config.sink.topic.clone(),
+            late: config.late.clone(),
+            dead_letter: config.dead_letter.clone(),
+            transactional_id: id(lane),
+            instance: config.kafka.static_membership.then(|| format!("{}-{lane}", instance.name())),
+            commit_timeout: config.commit.timeout,
+            consumer_queue_bytes: queue,
+            producer_queue_bytes: queue,
+            compression: config.sink.compression.clone(),
+        })?;
+        let options = LaneOptions { seed, accept_digest, ..LaneOptions::new(lane, config) };
+        lanes.push(Lane::new(config.clone(), options, broker, clock));
+    }
+    instance.record_lanes(count)?;
+    tracing::info!(lanes = count, partitions = partitions.len(), "lanes start");
+    worker::start(lanes, clock, shared, config.shutdown_timeout).context("cannot start a lane").map(Some)
+}
+
+/// Asks until there is an answer; `None` if the worker is told to stop meanwhile.
+fn wait_for<T>(
+    shared: &Shared,
+    clock: SystemClock,
+    mut ask: impl FnMut() -> Result<T, BrokerError>,
+) -> anyhow::Result<Option<T>> {
+    let mut said = String::new();
+    while !shared.is_stopping() {
+        match ask() {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(error) if error.kind == ErrorKind::Retry => {
+                if said != error.message {
+                    tracing::warn!("waiting: {error}");
+                    said.clone_from(&error.message);
+                }
+                shared.status.lane(0, clock.monotonic(), Phase::Waiting(error.message));
+                std::thread::sleep(LOOK_EVERY);
+            }
+            Err(error) => bail!(error),
+        }
+    }
+    Ok(None)
+}
+
+/// All partitions of the source topics; every topic that is named must be there, those written to as well.
+fn topics(admin: &mut Admin, config: &Config) -> Result<Vec<TopicPartition>, BrokerError> {
+    let there = admin.topics()?;
+    let find = |name: &str| there.iter().find(|(topic, _)| topic == name);
+    let written = [Some(&config.sink.topic), config.late.as_ref(), config.dead_letter.as_ref()];
+    let names = config.topics.patterns.iter().filter(|pattern| !pattern.starts_with('^'));
+    for name in names.chain(written.into_iter().flatten()) {
+        if find(name).is_none() {
+            return Err(BrokerError::retry(format!(
+                "topic `{name}` is missing: `tidemill check FILE --connect` prints the command that creates it"
+            )));
+        }
+    }
+    let mut partitions = Vec::new();
+    for pattern in &config.topics.patterns {
+        let expression = pattern.starts_with('^').then(|| Regex::new(pattern)).transpose();
+        let expression = expression.map_err(|error| BrokerError::fatal(error.to_string()))?;
+        for (topic, count) in &there {
+            if expression.as_ref().map_or(topic == pattern, |expression| expression.is_match(topic)) {
+                let topic: Arc<str> = topic.as_str().into();
+                partitions.extend((0..*count).map(|partition| TopicPartition { topic: topic.clone(), partition }));
+            }
+        }
+    }
+    partitions.sort();
+    partitions.dedup();
+    Ok(partitions)
+}
+
+/// `source.start: latest` for a group without any position: the ends are committed before anybody joins, or a partition
+/// that moves early would begin somewhere else. The coordinator refuses it once the group has members: then somebody
+/// else has done it.
+fn pin_start(admin: &mut Admin, partitions: &[TopicPartition]) -> Result<(), BrokerError> {
+    if !admin.positions()?.is_empty() {
+        return Ok(());
+    }
+    let logs = admin.logs(partitions)?;
+    let pin = |(partition, offset): (&TopicPartition, i64)| CommitOffset {
+        partition: partition.clone(),
+        committed: Committed { offset, metadata: String::new() },
+    };
+    let pins: Vec<_> = partitions.iter().zip(logs.iter().map(|log| log.ends.last_stable)).map(pin).collect();
+    match admin.set_positions(&pins) {
+        Err(error) if error.kind == ErrorKind::Abort => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Waits for the lanes; the first that fails stops the others. The exit code.
+pub(super) fn until_the_end(lanes: Lanes, shared: &Shared, clock: SystemClock, shutdown_timeout: Duration) -> u8 {
+    let mut running = lanes.len();
+    let mut code = 0;
+    let mut deadline = None;
+    while running > 0 {
+        match lanes.wait(Duration::from_millis(50)) {
+            Some((_, Ok(()))) => running -= 1,
+            Some((lane, Err(stop))) => {
+                running -= 1;
+                code = 1;
+                tracing::error!(lane, "{stop}");
+                eprintln!("tidemill: {stop}");
+                shared.stop();
+            }
+            None => {}
+        }
+        if shared.is_stopping() {
+            let now = clock.monotonic();
+            if now >= *deadline.get_or_insert(now + shutdown_timeout.mul_f64(0.95)) {
+                tracing::warn!(
+                    running,
+                    "shutdown.timeout is over: leaving lanes behind. Nothing is lost: the next \
+                    owner reads again from the last commit"
+                );
+                return code;
+            }
+        }
+    }
+    lanes.join();
+    code
 }

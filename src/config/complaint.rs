@@ -40,6 +40,22 @@ struct Picture {
     carets: usize,
 }
 
+/// Characters of a line that are shown: a whole file can stand in one.
+const SHOWN_MAX: usize = 160;
+
+impl Picture {
+    /// Cuts a long line to what stands around the carets.
+    fn cut(&mut self) {
+        let skipped = self.before.saturating_sub(SHOWN_MAX / 2);
+        let left = if skipped > 0 { "…" } else { "" };
+        let mut rest = self.line.chars().skip(skipped);
+        let shown: String = rest.by_ref().take(SHOWN_MAX).collect();
+        let right = if rest.next().is_some() { "…" } else { "" };
+        self.before = self.before - skipped + left.chars().count();
+        self.line = format!("{left}{shown}{right}");
+    }
+}
+
 impl Complaint {
     /// Whether the configuration cannot be used.
     pub fn is_error(&self) -> bool {
@@ -197,7 +213,8 @@ impl Complaints {
         let mut picture = Picture { line: String::new(), before: 0, carets: 0 };
         let mut masked = false;
         for (at, c) in self.line_text(span).char_indices().map(|(at, c)| (start + at, c)) {
-            let secret = secrets.iter().any(|secret| (secret.start..secret.end).contains(&at));
+            let indent = c.is_whitespace() && picture.line.trim().is_empty();
+            let secret = !indent && secrets.iter().any(|secret| (secret.start..secret.end).contains(&at));
             let shown = match (secret, masked) {
                 (true, true) => "",
                 (true, false) => "***",
@@ -212,6 +229,7 @@ impl Complaints {
             }
         }
         picture.line.truncate(picture.line.trim_end().len());
+        picture.cut();
         picture.carets = picture.carets.min(picture.line.chars().count().saturating_sub(picture.before)).max(1);
         picture
     }

@@ -3,7 +3,7 @@
 //! It knows YAML and nothing of what a key means. What YAML leaves open is refused here: duplicate keys, several
 //! documents, tags, merge keys, aliases that grow without end.
 
-use super::complaint::{Complaints, FILE};
+use super::complaint::{Complaints, Draft, FILE};
 use super::properties::is_secret;
 use serde_saphyr::granit_parser::{Event, Marker, Parser, ScalarStyle, Span as Marks, StrInput};
 use std::collections::HashMap;
@@ -166,8 +166,7 @@ impl<'t> Builder<'t, '_> {
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 Event::StreamEnd => break,
                 _ if root.is_some() => {
-                    self.out
-                        .error(span, "a second YAML document")
+                    self.stop(span, "a second YAML document".to_owned())
                         .help("one file holds one pipeline: move this one to a file of its own");
                     return Err(Stop);
                 }
@@ -288,15 +287,22 @@ impl<'t> Builder<'t, '_> {
         }
     }
 
-    /// The tree that would say which values are secrets is not there: so a line near one is not shown at all.
     fn syntax_error(&mut self, span: Span, what: String) {
-        let line = self.out.line_text(span).to_owned();
-        let hidden = self.path.iter().any(|key| key.ends_with("properties") || is_secret(key)) || is_secret(&line);
-        let message = format!("not YAML: {what}");
-        let complaint =
-            if hidden { self.out.error_without_picture(span, message) } else { self.out.error(span, message) };
-        if line.contains("${") {
+        let substitution = self.out.line_text(span).contains("${");
+        let complaint = self.stop(span, format!("not YAML: {what}"));
+        if substitution {
             complaint.help("inside braces and brackets a substitution needs quotes: \"${env:NAME}\"");
+        }
+    }
+
+    /// The last complaint about this text. The tree that would say which values are secrets is not there: so a line
+    /// near one is not shown at all.
+    fn stop(&mut self, span: Span, message: String) -> &mut Draft {
+        let near = self.path.iter().any(|key| key.ends_with("properties") || is_secret(key));
+        if near || is_secret(self.out.line_text(span)) {
+            self.out.error_without_picture(span, message)
+        } else {
+            self.out.error(span, message)
         }
     }
 
@@ -304,7 +310,7 @@ impl<'t> Builder<'t, '_> {
         match self.left.checked_sub(nodes) {
             Some(left) => self.left = left,
             None => {
-                self.out.error(span, format!("more than {NODES_MAX} values, counting what aliases repeat"));
+                self.stop(span, format!("more than {NODES_MAX} values, counting what aliases repeat"));
                 return Err(Stop);
             }
         }

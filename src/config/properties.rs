@@ -2,6 +2,11 @@
 //!
 //! It does not know the names that librdkafka knows: the caller of [`super::load_with`] asks the library itself.
 
+use super::complaint::Complaints;
+use super::node::{Kind, Node, Span};
+use super::read::{Read, entries, scalar};
+use serde_json::json;
+
 /// A property that a pipeline may not set.
 struct Owned {
     names: &'static [&'static str],
@@ -135,6 +140,69 @@ pub fn is_secret(name: &str) -> bool {
     ["password", "passphrase", "passwd", "secret", "token", "credential", "jaas", "sasl", "key", "private"]
         .iter()
         .any(|word| name.contains(word))
+}
+
+/// Whether the value of a property opens a door by itself: such a value belongs outside of the file.
+pub(super) fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "passphrase", "sasl.jaas.config", "ssl.key.pem"].iter().any(|end| name.ends_with(end))
+}
+
+/// `kafka.properties` and its sisters: name and value, as librdkafka takes them.
+#[derive(Debug, Default)]
+pub(super) struct Properties(pub(super) Vec<Property>);
+
+/// One property. `Debug` hides the value.
+pub(super) struct Property {
+    pub(super) name: String,
+    pub(super) name_span: Span,
+    pub(super) value: String,
+    /// Whether the value may be shown: neither a secret nor filled in.
+    pub(super) public: bool,
+    /// Whether a secret was written into the file itself.
+    pub(super) bare_secret: bool,
+}
+
+impl std::fmt::Debug for Property {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.name)
+    }
+}
+
+impl Read for Properties {
+    fn schema() -> serde_json::Value {
+        json!({
+            "type": "object",
+            "propertyNames": { "not": { "enum": owned_names() } },
+            "additionalProperties": { "type": ["string", "number", "boolean"] },
+        })
+    }
+
+    fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
+        let entries = entries(node, || "properties are written as `name: value`, one on each line".into(), out)?;
+        let mut properties = Vec::new();
+        for entry in entries {
+            if let Some((message, help)) = refusal(&entry.key) {
+                out.error(entry.key_span, message).help(help);
+                continue;
+            }
+            let Some(scalar) = scalar(&entry.node, "a value", out) else { continue };
+            if scalar.kind() == Kind::Null {
+                out.error(entry.key_span, format!("`{}` has no value", entry.key))
+                    .help("empty text is written as \"\"");
+                continue;
+            }
+            let secret = is_secret(&entry.key);
+            properties.push(Property {
+                name: entry.key.clone(),
+                name_span: entry.key_span,
+                value: scalar.text().into(),
+                public: !secret && scalar.substituted.is_none(),
+                bare_secret: is_credential(&entry.key) && scalar.substituted.is_none(),
+            });
+        }
+        Some(Self(properties))
+    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 
 use super::complaint::{Complaints, FILE};
 use super::load::Known;
-use super::names::TopicName;
+use super::names::{Name, TopicName, TopicPattern};
 use super::node::Span;
+use super::properties::Properties;
 use super::read::{At, OrOff};
-use super::substitute::read_at_most;
 use super::units::{Bytes, Millis};
-use super::written::{self, DeclaredKeys, Then};
-use super::{Aggregate, Commit, Config, Idle, Kafka, Memory, Pipeline, Sink, TimeSource, Topics, Window};
-use std::collections::{BTreeMap, HashSet};
+use super::{Aggregate, Commit, Config, Kafka, Memory, Pipeline, Sink, TimeSource, Topics};
+use super::{keys, windows, written};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,17 +22,13 @@ const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
 const DAY: i64 = 24 * 60 * MINUTE;
 /// The longest window, grace, silence or lead: a leap year. Sums of a few of them cannot overflow.
-const SPAN_MS_MAX: i64 = 366 * DAY;
-/// Panes of one window: its close merges them all, for each key.
-const PANES_MAX: i64 = 50_000;
+pub(super) const SPAN_MS_MAX: i64 = 366 * DAY;
 /// The largest record that a broker can be told to take in practice.
 const RECORD_BYTES_MAX: u64 = 256 << 20;
 /// A key is held for every open window.
 const KEY_BYTES_MAX: u64 = 1 << 20;
 /// Less than this holds no client.
 const BUDGET_BYTES_MIN: u64 = 16 << 20;
-/// A file of declared keys.
-const KEYS_FILE_BYTES_MAX: u64 = 256 << 20;
 
 /// What the checks ask besides the file.
 pub(super) struct Surroundings<'a> {
@@ -57,7 +53,7 @@ pub(super) fn check(file: written::Pipeline, around: &Surroundings<'_>, out: &mu
         None => (None, None),
     };
     check_outlets(&outlets, out);
-    let window = file.window.and_then(|window| check_window(window.value, out));
+    let window = file.window.and_then(|window| windows::check(window.value, out));
     let sink = file.sink.and_then(|sink| check_sink(sink.value, out));
     let commit = file.commit.and_then(|commit| check_commit(commit.value, out));
     let http = file.http.and_then(|http| check_http(http.value, out));
@@ -103,11 +99,11 @@ pub(super) fn check(file: written::Pipeline, around: &Surroundings<'_>, out: &mu
 
 fn check_kafka(
     kafka: written::Kafka,
-    name: Option<&At<super::names::Name>>,
+    name: Option<&At<Name>>,
     around: &Surroundings<'_>,
     out: &mut Complaints,
 ) -> Option<Kafka> {
-    let mut checked = |properties: Option<At<written::Properties>>| {
+    let mut checked = |properties: Option<At<Properties>>| {
         let mut map = BTreeMap::new();
         for property in properties?.value.0 {
             if let Err(reason) = (around.known)(&property.name, &property.value) {
@@ -166,7 +162,7 @@ fn check_outlets(outlets: &Outlets, out: &mut Complaints) {
     }
 }
 
-fn check_topics(topics: &[At<super::names::TopicPattern>], outlets: &Outlets, out: &mut Complaints) -> Option<Topics> {
+fn check_topics(topics: &[At<TopicPattern>], outlets: &Outlets, out: &mut Complaints) -> Option<Topics> {
     for (at, topic) in topics.iter().enumerate() {
         if topics.iter().take(at).any(|earlier| earlier.value.text() == topic.value.text()) {
             out.error(topic.span, "this topic is in the list twice").help("take it out");
@@ -179,7 +175,7 @@ fn check_topics(topics: &[At<super::names::TopicPattern>], outlets: &Outlets, ou
                 .help("name another topic, or end a regular expression with `$`");
         }
     }
-    let expression = topics.iter().any(|topic| matches!(topic.value, super::names::TopicPattern::Expression(_)));
+    let expression = topics.iter().any(|topic| matches!(topic.value, TopicPattern::Expression(_)));
     let patterns: Vec<String> = topics.iter().map(|topic| topic.value.text().to_owned()).collect();
     Some(Topics { many: expression || patterns.len() > 1, patterns })
 }
@@ -230,7 +226,7 @@ fn check_source(
     });
     let keys = match source.keys {
         None => Some(None),
-        Some(keys) => declared_keys(keys, max_key, around.dir, out).map(|keys| Some(Arc::new(keys))),
+        Some(keys) => keys::check(keys, max_key, around.dir, out).map(|keys| Some(Arc::new(keys))),
     };
     source.format.as_ref()?;
     Some(Source {
@@ -241,119 +237,6 @@ fn check_source(
         max_ahead_ms: max_ahead_ms?,
         keys: keys?,
     })
-}
-
-/// The declared keys in the order of declaration.
-fn declared_keys(
-    keys: At<DeclaredKeys>,
-    key_bytes_max: Option<usize>,
-    dir: &Path,
-    out: &mut Complaints,
-) -> Option<Vec<Box<[u8]>>> {
-    let span = keys.span;
-    // Each with its place, and its line where that is in another file.
-    let keys: Vec<(Box<[u8]>, Span, Option<usize>)> = match keys.value {
-        DeclaredKeys::List(keys) => {
-            keys.into_iter().map(|key| (key.value.0.into_bytes().into(), key.span, None)).collect()
-        }
-        DeclaredKeys::File(file) => {
-            let file = file.file?;
-            let path = dir.join(&file.value.0);
-            let bytes = read_at_most(&path, KEYS_FILE_BYTES_MAX)
-                .map_err(|problem| {
-                    out.error(file.span, format!("cannot read the keys: {problem}"))
-                        .help("the path is relative to the configuration file");
-                })
-                .ok()?;
-            lines(&bytes).enumerate().map(|(at, line)| (line.into(), file.span, Some(at + 1))).collect()
-        }
-    };
-    if keys.is_empty() {
-        out.error(span, "the file holds no keys: every record would be a dead letter");
-        return None;
-    }
-    let mut seen = HashSet::new();
-    let mut wrong = 0;
-    for (key, span, line) in &keys {
-        let in_line = line.map(|line| format!(" in line {line} of the file")).unwrap_or_default();
-        let (problem, help) = if !seen.insert(key) {
-            ("is declared twice", "take it out")
-        } else if key_bytes_max.is_some_and(|max| key.len() > max) {
-            (
-                "is longer than `source.max_key`",
-                "such a record is a dead letter: take it out, or raise `source.max_key`",
-            )
-        } else if key.is_empty() && line.is_some() {
-            ("is empty", "take the line out; an empty key can only be declared in a list")
-        } else {
-            continue;
-        };
-        wrong += 1;
-        if wrong <= 10 {
-            out.error(*span, format!("the key{in_line} {problem}")).help(help);
-        }
-    }
-    (wrong == 0).then(|| keys.into_iter().map(|(key, ..)| key).collect())
-}
-
-/// Lines without their ends; a last line break ends the last line and begins no other.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let lines = (!bytes.is_empty()).then(|| bytes.split(|byte| *byte == b'\n'));
-    lines.into_iter().flatten().map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-}
-
-fn check_window(window: written::Window, out: &mut Complaints) -> Option<Window> {
-    let lengths = match (&window.tumbling, window.hopping) {
-        (Some(size), None) => within(size, "window.tumbling", 1, SPAN_MS_MAX, out).map(|size| (size, size)),
-        (None, Some(hopping)) => check_hopping(hopping.value, out),
-        _ => None,
-    };
-    let offset_ms = window.offset.as_ref().and_then(|at| within(at, "window.offset", 0, SPAN_MS_MAX, out));
-    if let (Some(at), Some(offset), Some((_, every))) = (&window.offset, offset_ms, lengths)
-        && offset >= every
-    {
-        out.error(at.span, "`window.offset` is as long as the distance between two windows, or longer")
-            .help("take that distance off until it is shorter: the windows stay the same");
-    }
-    let grace_ms = window.grace.as_ref().and_then(|at| within(at, "window.grace", 0, SPAN_MS_MAX, out));
-    if let (Some(at), Some(0)) = (&window.grace, grace_ms) {
-        out.warning(at.span, "no grace: a record that comes after a newer one has ended its window is late");
-    }
-    let idle = window.idle.and_then(|idle| match idle.value {
-        OrOff::Off => {
-            out.warning(idle.span, "`window.idle` is off: the last windows of a silent partition stay open");
-            Some(Idle::Off)
-        }
-        OrOff::On(value) => {
-            let after_ms = within(&value.after?, "window.idle.after", 1, SPAN_MS_MAX, out)?;
-            Some(match value.then?.value {
-                Then::Advance => Idle::Advance { after_ms },
-                Then::Close => Idle::Close { after_ms },
-            })
-        }
-    });
-    let (size_ms, every_ms) = lengths?;
-    Some(Window { size_ms, every_ms, offset_ms: offset_ms?, grace_ms: grace_ms?, idle: idle? })
-}
-
-/// Size and distance in ms.
-fn check_hopping(hopping: written::Hopping, out: &mut Complaints) -> Option<(i64, i64)> {
-    let size = hopping.size.as_ref().and_then(|at| within(at, "window.hopping.size", 1, SPAN_MS_MAX, out));
-    let every_ms = hopping.every.as_ref().and_then(|at| within(at, "window.hopping.every", 1, SPAN_MS_MAX, out));
-    let (size_ms, every_ms, every) = (size?, every_ms?, hopping.every?);
-    if every_ms > size_ms {
-        out.error(every.span, "`window.hopping.every` is longer than `size`: times between two windows would be lost")
-            .help("make `every` at most as long as `size`");
-        return None;
-    }
-    let window = Window { size_ms, every_ms, offset_ms: 0, grace_ms: 0, idle: Idle::Off };
-    if size_ms / window.pane_ms() > PANES_MAX {
-        out.error(every.span, format!("a window of this `size` and `every` is made of more than {PANES_MAX} panes"))
-            .help("a pane is as long as their greatest common divisor: make `every` a longer divisor of `size`");
-        return None;
-    }
-    Some((size_ms, every_ms))
 }
 
 fn check_sink(sink: written::Sink, out: &mut Complaints) -> Option<Sink> {
@@ -401,7 +284,7 @@ fn check_http(http: OrOff<written::Http>, out: &mut Complaints) -> Option<Option
 }
 
 /// The milliseconds of a duration, if it is from `min` to `max`.
-fn within(at: &At<Millis>, key: &str, min: i64, max: i64, out: &mut Complaints) -> Option<i64> {
+pub(super) fn within(at: &At<Millis>, key: &str, min: i64, max: i64, out: &mut Complaints) -> Option<i64> {
     if (min..=max).contains(&at.value.0) {
         return Some(at.value.0);
     }

@@ -40,14 +40,15 @@ fn fill(scalar: &Scalar, sources: &Sources<'_>) -> Result<String, (String, Strin
     let mut rest = scalar.written.as_str();
     while let Some(at) = rest.find("${") {
         let (before, found) = rest.split_at(at);
+        let found = found.strip_prefix("${").unwrap_or(found);
         if let Some(before) = before.strip_suffix('$') {
             filled.push_str(before);
             filled.push_str("${");
-            rest = &found[2..];
+            rest = found;
             continue;
         }
         filled.push_str(before);
-        let Some((inside, after)) = found[2..].split_once('}') else {
+        let Some((inside, after)) = found.split_once('}') else {
             return Err(("`${` without `}`".into(), "write ${env:NAME}, or $${ where `${` itself is meant".into()));
         };
         filled.push_str(&value(inside, sources)?);

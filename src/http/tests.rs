@@ -77,7 +77,7 @@ fn readiness_gives_each_reason_a_line() {
         lag: None,
         restore: None,
         held_because: Some("two\nlines".into()),
-        open_windows: 0,
+        open_panes: 0,
     };
     server.status.partition(held);
     server.status.drain();

@@ -199,6 +199,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let mut starts = Vec::new();
         let mut again = Ok(());
         for (slot, assigned, task) in begun {
+            if let Ok(task) = &task {
+                say_where(task);
+            }
             let holding = match task {
                 Ok(task) if assigned => match self.broker.seek(slot, task.position()) {
                     Ok(()) => Holding::Running(Box::new(task)),
@@ -223,6 +226,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         again?;
         self.membership.taking = false;
+        self.trouble = None;
         Ok(())
     }
 
@@ -237,20 +241,17 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let now = self.clock.monotonic();
         let Some(committed) = committed else {
             let offset = self.broker.earliest(partition)?;
-            tracing::info!(%partition, offset, "nothing is committed: the partition begins at its beginning");
             return Ok(Ok(Task::clean(&self.context, slot, partition.clone(), topic_id, offset, now)));
         };
         if committed.metadata.is_empty() {
-            let offset = committed.offset;
-            tracing::warn!(%partition, offset, "the offset was set by an operator: starting clean there");
-            return Ok(Ok(Task::clean(&self.context, slot, partition.clone(), topic_id, offset, now)));
+            let mut task = Task::clean(&self.context, slot, partition.clone(), topic_id, committed.offset, now);
+            task.committed = Some(committed);
+            return Ok(Ok(task));
         }
         let checkpoint = match self.read_checkpoint(partition, topic_id, &committed) {
             Ok(checkpoint) => checkpoint,
             Err(why) => return Ok(Err((partition.clone(), why))),
         };
-        tracing::info!(%partition, from = checkpoint.replay_from, to = committed.offset,
-            watermark_ms = checkpoint.watermark_ms, "restoring");
         Ok(Ok(Task::resumed(&self.context, slot, partition.clone(), committed, checkpoint, now)))
     }
 
@@ -292,6 +293,19 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                  incomplete, none at or below it is written again");
         }
         Ok(checkpoint)
+    }
+}
+
+/// One line for each partition taken over: where it begins, and why there.
+fn say_where(task: &Task) {
+    let (partition, offset) = (&task.partition, task.position());
+    match &task.committed {
+        None => tracing::info!(%partition, offset, "nothing is committed: the partition begins at its beginning"),
+        Some(committed) if committed.metadata.is_empty() => {
+            tracing::warn!(%partition, offset, "the offset was set by an operator: starting clean there");
+        }
+        Some(committed) => tracing::info!(%partition, from = offset, to = committed.offset,
+            watermark_ms = task.watermark_ms(), "restoring from the last commit"),
     }
 }
 

@@ -7,7 +7,7 @@ use super::tide::{Cursor, Part, Phase};
 use super::{Lane, Stop};
 use crate::broker::{Broker, Headers, Outgoing, Outlet, ProduceError, write_header};
 use crate::clock::Clock;
-use crate::error::ErrorKind;
+use crate::error::{BrokerError, ErrorKind};
 use crate::metrics::LaneCounts;
 use crate::partitioner;
 use crate::task::{ClosedBy, Task};
@@ -26,7 +26,7 @@ enum Sent {
     Nothing,
     Full,
     Refused(String),
-    Failed(crate::error::BrokerError),
+    Failed(BrokerError),
 }
 
 impl<B: Broker, C: Clock> Lane<B, C> {
@@ -44,6 +44,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             match self.produce_one(&mut scratch) {
                 Sent::Queued => self.step_cursor(),
                 Sent::Nothing => self.tide.phase = Phase::Sending,
+                Sent::Full if self.tide.is_overdue(self.clock.monotonic()) => {
+                    let error = BrokerError::fatal("the queue stayed full until the transaction's deadline");
+                    self.lose_producer("producing", &error, false)?;
+                }
                 Sent::Full => return Ok(()),
                 Sent::Refused(why) => self.truncate_at(self.tide.cursor, &why)?,
                 Sent::Failed(error) => {
@@ -89,7 +93,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// The broker refused records for good: those go out without their value. Without isolation the named ones may be
     /// innocent companions, so the next attempt isolates.
-    pub(super) fn mark_refused(&mut self, refused: &[(u64, String)]) -> Result<(), Stop> {
+    pub(super) fn learn_refusals(&mut self) -> Result<(), Stop> {
+        let mut refused = Vec::new();
+        self.broker.refused(&mut refused);
         if refused.is_empty() {
             return Ok(());
         }
@@ -97,8 +103,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             return Ok(());
         }
         for (token, why) in refused {
-            if let Some(cursor) = self.cursor_of(*token) {
-                self.truncate_at(cursor, why)?;
+            if let Some(cursor) = self.cursor_of(token) {
+                self.truncate_at(cursor, &why)?;
             }
         }
         Ok(())

@@ -105,6 +105,11 @@ impl Tide {
         self.fresh
     }
 
+    /// True if the transaction has taken all the time it may.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        now >= self.deadline
+    }
+
     /// True if something is under way: what it commits must stand still.
     pub(super) fn is_running(&self) -> bool {
         self.phase != Phase::Idle
@@ -189,6 +194,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     /// The producer is lost: another one takes the transactional id.
     pub(super) fn lose_producer(&mut self, doing: &str, error: &BrokerError, verify: bool) -> Result<(), Stop> {
         tracing::warn!(lane = self.options.lane, doing, %error, verify, "producer is replaced");
+        self.learn_refusals()?;
         if verify {
             self.counts.unknown += 1;
         } else {
@@ -298,7 +304,6 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 let took = self.clock.monotonic().saturating_sub(self.tide.began);
                 self.counts.committed += 1;
                 self.counts.commit_durations.observe(took);
-                self.tasks_mut().for_each(|task| task.discount_silence(took));
                 self.tide.failures = 0;
                 self.tide.fenced = 0;
                 self.trouble = None;
@@ -314,9 +319,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// Aborting ⇒ Idle, or Fencing if a record was refused for good.
     fn abort(&mut self) -> Result<(), Stop> {
-        let mut refused = Vec::new();
-        self.broker.refused(&mut refused);
-        self.mark_refused(&refused)?;
+        self.learn_refusals()?;
         match self.broker.abort() {
             Ok(()) => {
                 self.counts.aborted += 1;
@@ -340,7 +343,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn retry_or_lose(&mut self, doing: &str, error: BrokerError, verify: bool) -> Result<(), Stop> {
         self.trouble = Some(format!("{doing}: {error}"));
         let fencing = matches!(self.tide.phase, Phase::Fencing { .. } | Phase::Verifying);
-        if error.kind == ErrorKind::Retry && (fencing || self.clock.monotonic() < self.tide.deadline) {
+        if error.kind == ErrorKind::Retry && (fencing || !self.tide.is_overdue(self.clock.monotonic())) {
             return Ok(());
         }
         self.lose_producer(doing, &error, verify)
@@ -363,9 +366,5 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     fn is_revoke_overdue(&self) -> bool {
         self.membership.is_revoke_overdue(self.clock.monotonic())
-    }
-
-    fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.holdings.values_mut().filter_map(super::Holding::task_mut)
     }
 }

@@ -15,7 +15,7 @@ fn partition() -> PartitionStatus {
         lag: Some(7),
         restore: Some((0, 100)),
         held_because: None,
-        open_windows: 4,
+        open_panes: 4,
     }
 }
 
@@ -122,7 +122,7 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
         r#"tidemill_merge_watermark_timestamp_seconds{partition="3",topic="flights"} 1.5"#,
         r#"tidemill_poll_lag_records{partition="3",topic="flights"} 7"#,
         r#"tidemill_poll_restored_ratio{partition="3",topic="flights"} 0.25"#,
-        r#"tidemill_close_open_windows{partition="3",topic="flights"} 4"#,
+        r#"tidemill_close_open_panes{partition="3",topic="flights"} 4"#,
         r#"tidemill_poll_partition_state{partition="3",state="restoring",topic="flights"} 1"#,
         r#"tidemill_poll_partition_state{partition="3",state="live",topic="flights"} 0"#,
     ] {

@@ -2,9 +2,10 @@
 //!
 //! Decides nothing by itself: groups are in `group.rs`, transactions in `transaction.rs`.
 
-use super::client::{ClientOptions, SimClient};
+use super::client::SimClient;
 use super::group::Group;
 use super::log::{Content, Isolation, Log, Stored};
+use super::options::ClientOptions;
 use super::transaction::{EndInFlight, Transactional};
 use crate::broker::{Committed, Ends, Headers, TopicId, TopicPartition, write_header};
 use crate::clock::{Clock, ManualClock, SystemClock};

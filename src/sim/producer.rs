@@ -8,14 +8,14 @@ use super::group::{Group, MemberId};
 use super::log::Content;
 use super::transaction::{EndInFlight, Identity};
 use crate::broker::{CommitOffset, Outgoing, Outlet, ProduceError, RecordBatch, TopicPartition};
-use crate::error::BrokerError;
+use crate::error::{BrokerError, ErrorKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Neighbouring records of a partition that travel together, and are refused together.
 const BATCH_RECORDS: usize = 16;
-const QUEUE_BYTES: usize = 4 << 20;
+const QUEUE_BYTES: usize = 1 << 20;
 
 /// What a producer was built with.
 #[derive(Clone, Debug)]
@@ -321,7 +321,7 @@ impl Producer {
 
     fn fail_with(&mut self, error: BrokerError) -> BrokerError {
         match error.kind {
-            crate::error::ErrorKind::Fatal => self.die(error),
+            ErrorKind::Fatal => self.die(error),
             _ => self.fail(error.message),
         }
     }

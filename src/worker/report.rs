@@ -37,25 +37,30 @@ impl Reporter {
     pub fn visit<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration) {
         if now >= self.next_at {
             self.next_at = now + EVERY;
-            let phase = match lane.trouble() {
-                _ if lane.is_closing() => Phase::Draining,
-                Some(trouble) => Phase::Waiting(trouble.to_owned()),
-                None if lane.is_starting() => Phase::Starting,
-                None => Phase::Running,
-            };
-            self.carry(lane, now, phase);
+            self.carry(lane, now);
         }
+    }
+
+    /// Carries everything at once.
+    pub fn carry<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration) {
+        let phase = match lane.trouble() {
+            _ if lane.is_closing() => Phase::Draining,
+            Some(trouble) => Phase::Waiting(trouble.to_owned()),
+            None if lane.is_starting() => Phase::Starting,
+            None => Phase::Running,
+        };
+        self.carry_as(lane, now, phase);
     }
 
     /// The lane has ended: everything that it counted is carried, its partitions are no longer shown.
     pub fn finish<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration) {
-        self.carry(lane, now, Phase::Stopped);
+        self.carry_as(lane, now, Phase::Stopped);
         for partition in std::mem::take(&mut self.shown) {
             self.forget(&partition);
         }
     }
 
-    fn carry<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration, phase: Phase) {
+    fn carry_as<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration, phase: Phase) {
         let counts = std::mem::take(&mut lane.counts);
         self.shared.metrics.add(&counts);
         self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&counts);
@@ -102,7 +107,8 @@ fn running(task: &Task) -> PartitionStatus {
         position: task.position(),
         lag: task.lag_records(),
         restore,
-        open_windows: task.panes().len() as u64,
+        // A closed window counts until its commit: nobody has it before.
+        open_panes: (task.panes().len() + task.closed.len()) as u64,
         ..unread(task.partition.clone())
     }
 }
@@ -116,6 +122,6 @@ fn unread(partition: TopicPartition) -> PartitionStatus {
         lag: None,
         restore: None,
         held_because: None,
-        open_windows: 0,
+        open_panes: 0,
     }
 }

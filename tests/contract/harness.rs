@@ -71,7 +71,7 @@ pub trait Harness {
     fn read_committed(&mut self, topic: &str, partition: i32) -> Vec<(i64, Rec)>;
 
     /// A new client. It needs `session_timeout` as its `max.poll.interval` too, and finds topics that are created later
-    /// within some seconds.
+    /// within some seconds. Asking for a topic that is missing must not create it (`auto.create.topics.enable=false`).
     fn client(&mut self, spec: &Spec) -> Self::Client;
 
     /// Lets this much time pass.

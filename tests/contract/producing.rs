@@ -59,6 +59,15 @@ pub fn a_committed_transaction_is_visible_as_a_whole<H: Harness>(h: &mut H) {
     assert_eq!(driver.refused(), [0u64; 0]);
 }
 
+pub fn an_abort_forgets_what_was_still_queued<H: Harness>(h: &mut H) {
+    let (sink, mut driver) = writer(h);
+    driver.begin(h, &["forgotten"]);
+    driver.abort(h).expect("abort");
+    driver.begin(h, &["kept"]);
+    driver.commit(h).expect("commit");
+    assert_eq!(values(h, &sink, 0), ["kept"]);
+}
+
 pub fn a_record_over_the_clients_limit_is_refused_at_once_and_harms_nothing<H: Harness>(h: &mut H) {
     let (sink, mut driver) = writer(h);
     driver.begin(h, &["small"]);

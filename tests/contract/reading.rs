@@ -158,6 +158,8 @@ pub fn a_deleted_position_is_out_of_range_and_a_seek_goes_on<H: Harness>(h: &mut
     assert_eq!(event, Event::OutOfRange { slot, offset: 1 });
     driver.poll_on(h);
     assert_eq!(driver.offsets(), [0i64; 0], "the partition stands still");
+    let reports = driver.events.iter().filter(|event| matches!(event, Event::OutOfRange { .. })).count();
+    assert_eq!(reports, 1, "it is said once");
     driver.repeat(h, "seek", |broker| broker.seek(slot, 3)).expect("seek");
     driver.poll_records(h, 2);
     assert_eq!(driver.offsets(), [3, 4]);

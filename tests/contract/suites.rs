@@ -33,6 +33,7 @@ macro_rules! contract_tests {
             isolation: a_transaction_left_open_ends_by_its_timeout,
             producing: a_produced_record_is_read_as_it_was_given,
             producing: a_committed_transaction_is_visible_as_a_whole,
+            producing: an_abort_forgets_what_was_still_queued,
             producing: a_record_over_the_clients_limit_is_refused_at_once_and_harms_nothing,
             producing: a_record_over_the_topics_limit_aborts_and_is_named,
             producing: an_isolated_refusal_names_only_the_record_at_fault,

@@ -241,7 +241,7 @@ impl Copier {
             self.has_producer = false;
         }
         self.rewind();
-        self.client.is_dead().then_some(Err(error)).unwrap_or(Ok(()))
+        if self.client.is_dead() { Err(error) } else { Ok(()) }
     }
 
     /// The same call again while it says so; in the end the outcome is unknown.

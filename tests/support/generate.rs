@@ -43,13 +43,16 @@ impl Random {
     }
 }
 
-/// Runs `test` with `count` seeds, or with the one in `TIDEMILL_SEED`; a failing one is printed.
+/// Runs `test` with `count` seeds, or with the one in `TIDEMILL_SEED`; a failing one is printed with the command that runs
+/// it again.
 pub fn for_each_seed(count: u64, mut test: impl FnMut(u64)) {
     struct Tell(u64);
     impl Drop for Tell {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                eprintln!("this was TIDEMILL_SEED={}", self.0);
+                let thread = std::thread::current();
+                let test = thread.name().unwrap_or_default();
+                eprintln!("once more: TIDEMILL_SEED={} cargo test --test {} {test}", self.0, env!("CARGO_CRATE_NAME"));
             }
         }
     }

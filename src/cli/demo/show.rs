@@ -1,5 +1,6 @@
 //! What the demo shows: progress, some windows as they close, the summary, and every result in a file if asked for.
 
+use super::flights;
 use crate::fate::Fate;
 use crate::metrics::{LaneCounts, peak_resident_bytes};
 use anyhow::{Context, ensure};
@@ -13,15 +14,6 @@ use std::time::Duration;
 /// One of so many windows is shown.
 const SHOWN_EVERY: u64 = 6_000;
 
-/// What the demo ended with.
-#[derive(Debug)]
-pub(super) struct Outcome {
-    /// Everything that the lanes have counted.
-    pub(super) counts: LaneCounts,
-    /// From the first step of the worker to the commit of the last window.
-    pub(super) took: Duration,
-}
-
 /// Progress, samples, and the file of results.
 pub(super) struct Show {
     bar: ProgressBar,
@@ -29,6 +21,9 @@ pub(super) struct Show {
     file: Option<BufWriter<File>>,
     json: bool,
     results: u64,
+    /// From the start of the worker until every record was read and what it closed was visible; without the silence
+    /// that closes the last windows.
+    took: Option<Duration>,
 }
 
 #[derive(Serialize)]
@@ -56,17 +51,23 @@ struct Sample {
 }
 
 impl Show {
-    pub(super) fn new(records: u64, json: bool, results: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(json: bool, results: Option<&Path>) -> anyhow::Result<Self> {
         let style = "{bar:40} {percent:>3} %  {human_pos} of {human_len} records  {per_sec}";
-        let bar = ProgressBar::new(records).with_style(ProgressStyle::with_template(style)?);
+        let bar = ProgressBar::new(flights::COUNT).with_style(ProgressStyle::with_template(style)?);
         let create = |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
         let file = results.map(create).transpose()?.map(BufWriter::new);
-        Ok(Self { bar, samples: !json, file, json, results: 0 })
+        Ok(Self { bar, samples: !json, file, json, results: 0, took: None })
     }
 
-    /// So many records have been read.
-    pub(super) fn progress(&self, records: u64) {
-        self.bar.set_position(records);
+    /// So much has been counted by now, `since` the worker was started. True once all that was committed is visible.
+    pub(super) fn progress(&mut self, counts: &LaneCounts, since: Duration) -> bool {
+        self.bar.set_position(counts.fates.read);
+        let all = counts.fates.read == flights::COUNT;
+        let visible = all && self.results == counts.closed_by_watermark + counts.closed_by_idle;
+        if visible && counts.closed_by_watermark > 0 {
+            self.took.get_or_insert(since);
+        }
+        visible
     }
 
     /// A line for people, above the bar.
@@ -76,11 +77,6 @@ impl Show {
         } else {
             self.bar.println(line);
         }
-    }
-
-    /// Results seen by a read_committed reader so far.
-    pub(super) fn results(&self) -> u64 {
-        self.results
     }
 
     /// A result has become visible.
@@ -106,14 +102,13 @@ impl Show {
     }
 
     /// Prints the summary; fails if what was seen is not what was counted.
-    pub(super) fn summary(&mut self, outcome: &Outcome, out: &mut dyn Write) -> anyhow::Result<()> {
+    pub(super) fn summary(&mut self, counts: &LaneCounts, out: &mut dyn Write) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
         if let Some(file) = &mut self.file {
             file.flush()?;
         }
-        let counts = &outcome.counts;
         let fates = &counts.fates;
-        let seconds = outcome.took.as_secs_f64();
+        let seconds = self.took.unwrap_or_default().as_secs_f64();
         let summary = Summary {
             records: fates.read,
             merged: fates.merged,

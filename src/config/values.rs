@@ -1,0 +1,127 @@
+//! Values of single keys that have a grammar or a choice of their own.
+
+use super::complaint::Complaints;
+use super::node::{Kind, Node};
+use super::read::{Form, Read, Shape, Wrong, scalar, substitution, words};
+use super::units::{Bytes, SIZE_UNITS};
+use super::{Protocol, StartAt, TimeFormat, WhenFull};
+use serde_json::json;
+use std::net::SocketAddr;
+
+words!(Protocol, "a rebalance protocol": { "classic" => Protocol::Classic, "consumer" => Protocol::Consumer });
+words!(StartAt, "a place to start": { "earliest" => StartAt::Earliest, "latest" => StartAt::Latest });
+words!(TimeFormat, "a time format": {
+    "unix_s" => TimeFormat::UnixS, "unix_ms" => TimeFormat::UnixMs, "unix_us" => TimeFormat::UnixUs,
+    "unix_ns" => TimeFormat::UnixNs, "rfc3339" => TimeFormat::Rfc3339,
+});
+words!(WhenFull, "an answer to a full budget": { "hold" => WhenFull::Hold, "stop" => WhenFull::Stop });
+
+/// `source.format`: later formats go here.
+#[derive(Debug)]
+pub(super) struct Format;
+words!(Format, "a format": { "json" => Self });
+
+/// `window.idle.then`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Then {
+    Advance,
+    Close,
+}
+words!(Then, "an answer to silence": { "advance" => Then::Advance, "close" => Then::Close });
+
+/// `sink.fields`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extra;
+words!(Extra, "a field that results can carry": { "partition" => Self });
+
+/// `sink.compression`, by its name in librdkafka.
+#[derive(Debug)]
+pub(super) struct Compression(pub(super) &'static str);
+words!(Compression, "a codec": {
+    "none" => Self("none"), "gzip" => Self("gzip"), "snappy" => Self("snappy"), "lz4" => Self("lz4"),
+    "zstd" => Self("zstd"),
+});
+
+/// `kafka.brokers`.
+#[derive(Debug)]
+pub(super) struct Brokers(pub(super) String);
+
+impl Form for Brokers {
+    const WHAT: &'static str = "text such as `host:9092,other:9092`";
+    const SHAPE: Shape = Shape::Pattern(r" *[^\s,]+ *(, *[^\s,]+ *)*");
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let brokers: Vec<&str> = text.split(',').map(str::trim).collect();
+        for broker in &brokers {
+            let address = broker.split_once("://").map_or(*broker, |(_, address)| address);
+            let port = address.rsplit_once(':').filter(|_| !address.ends_with(']')).map(|(_, port)| port);
+            if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+                return Err(Wrong {
+                    message: "a broker's port is a number from 1 to 65535".into(),
+                    help: Some("write host:port, such as localhost:9092".into()),
+                });
+            }
+        }
+        Ok(Self(brokers.join(",")))
+    }
+}
+
+/// `http.listen`.
+#[derive(Debug)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+impl Form for Listen {
+    const WHAT: &'static str = "an address and a port such as `127.0.0.1:9640`";
+    const SHAPE: Shape = Shape::Pattern(r"[0-9.]+:[0-9]+|\[[0-9A-Fa-f:.]+\]:[0-9]+");
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        text.parse().map(Self).map_err(|_| "there is no such address or port".to_owned().into())
+    }
+}
+
+/// `lanes`: `None` is `auto`.
+#[derive(Debug)]
+pub(super) struct Lanes(pub(super) Option<usize>);
+
+/// More lanes than any machine of today has cores.
+const LANES_MAX: usize = 1024;
+
+impl Read for Lanes {
+    fn schema() -> serde_json::Value {
+        json!({ "title": "`auto` or a number", "anyOf": [
+            { "const": "auto" }, { "title": "a number from 1 to 1024", "type": "integer", "minimum": 1, "maximum": LANES_MAX }, substitution(),
+        ] })
+    }
+
+    fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
+        let scalar = scalar(node, "`auto` or a number of lanes", out)?;
+        let lanes = match (scalar.kind(), scalar.text()) {
+            (Kind::Text | Kind::Substituted, "auto") => Some(None),
+            (Kind::Integer | Kind::Substituted, text) => {
+                text.parse().ok().filter(|lanes| (1..=LANES_MAX).contains(lanes)).map(Some)
+            }
+            _ => None,
+        };
+        if lanes.is_none() {
+            out.error(node.span, format!("`{}` is not `auto` or a number from 1 to {LANES_MAX}", scalar.shown()));
+        }
+        lanes.map(Self)
+    }
+}
+
+/// `memory.budget`: `None` is `auto`.
+#[derive(Debug)]
+pub(super) struct Budget(pub(super) Option<u64>);
+
+impl Form for Budget {
+    const WHAT: &'static str = "`auto` or a size such as `256MiB`";
+    const SHAPE: Shape = Shape::Pattern(r"auto|[0-9]+(\.[0-9]+)? *(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)");
+    const UNITS: &'static [&'static str] = SIZE_UNITS;
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        match text {
+            "auto" => Ok(Self(None)),
+            size => Bytes::parse(size).map(|size| Self(Some(size.0))),
+        }
+    }
+}

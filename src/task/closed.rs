@@ -1,0 +1,37 @@
+//! A closed window, from its close to the commit that makes it visible.
+
+use super::guard::GuardMark;
+use crate::window::table::Table;
+
+/// A closed window with its rows.
+#[derive(Debug)]
+pub struct Closed {
+    /// Window end in Unix ms.
+    pub end_ms: i64,
+    /// Its rows.
+    pub table: Table,
+    /// Why it closed.
+    pub by: ClosedBy,
+    /// Rows that go out without their value, because a topic refused them for good.
+    pub truncated: Vec<usize>,
+    pub(super) mark: Mark,
+}
+
+/// Why a window closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClosedBy {
+    /// A record raised the watermark.
+    Watermark,
+    /// Silence did.
+    Idle,
+}
+
+/// Where the stream stood when a window closed: what a commit that ends with it has to say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// Offset of the record that closed it; the position if silence did.
+    pub(super) offset: i64,
+    /// Lowest offset of a record in a window that was still open then.
+    pub(super) replay_from: i64,
+    pub(super) guard: GuardMark,
+}
