@@ -53,7 +53,7 @@ impl Arguments {
         match &self.command {
             Command::Check(arguments) => {
                 self.logs_if_asked()?;
-                Ok(check::check(arguments, out)?)
+                Ok(check::run(arguments, out)?)
             }
             Command::State(arguments) => {
                 self.logs_if_asked()?;

@@ -1,8 +1,8 @@
 //! Apache Kafka behind the [`crate::broker::Broker`] trait, by librdkafka: this module alone names it.
 //!
 //! From the bottom up: `native` and `events` own handles, `list`, `requests` and `replies` speak of partitions,
-//! `context` is what librdkafka calls back, `queue` moves the records, `consumer` and `producer` are a member and its transactions,
-//! [`KafkaBroker`] is a lane's view of all that. [`Admin`] is the worker's.
+//! `context` is what librdkafka calls back, `queue` moves the records, `consumer` and `producer` are a member and
+//! its transactions, [`KafkaBroker`] is a lane's view of all that. [`Admin`] is the worker's.
 
 mod admin;
 mod bulk;

@@ -23,12 +23,20 @@ pub struct Arguments {
     connect: bool,
 }
 
-/// Prints all errors and warnings of the file, and of the cluster if asked to, and a last line that sums up. Returns
-/// the exit code: 0 if the pipeline can run, 2 if it cannot.
+/// Prints all errors and warnings of the file at `path` and a last line that sums up. Returns the exit code: 0 if the
+/// pipeline can run, 2 if it cannot.
 ///
 /// # Errors
 /// The output cannot be written.
-pub fn check(arguments: &Arguments, out: &mut dyn Write) -> io::Result<u8> {
+pub fn check(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
+    report(path, &super::read(path), out)
+}
+
+/// [`check`], and the same about the cluster if asked to.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn run(arguments: &Arguments, out: &mut dyn Write) -> io::Result<u8> {
     let path = &arguments.file;
     let read = super::read(path);
     let code = report(path, &read, out)?;
