@@ -149,7 +149,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         let phase = self.tide.phase;
         self.poll(wait)?;
-        let moved = !self.batch.is_empty() || !self.events.is_empty();
+        let moved = !self.batch.is_empty() || self.events.iter().any(|event| !matches!(event, Event::Ends { .. }));
         self.merge();
         self.close()?;
         self.produce()?;

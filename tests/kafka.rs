@@ -15,11 +15,16 @@ mod harness;
 mod kafka;
 #[path = "kafka/lane.rs"]
 mod lane;
+#[path = "kafka/outage.rs"]
+mod outage;
 #[path = "kafka/reading.rs"]
 mod reading;
 #[path = "contract/suites.rs"]
 mod suites;
 #[path = "kafka/transactions.rs"]
 mod transactions;
+#[path = "kafka/worker.rs"]
+mod worker;
 
-suites::contract_tests!(contract, crate::apache::Apache::new());
+suites::contract_tests!(contract, crate::apache::Apache::new(tidemill::config::Protocol::Classic));
+suites::contract_tests!(contract_kip848, crate::apache::Apache::new(tidemill::config::Protocol::Consumer));

@@ -93,7 +93,7 @@ fn ask(config: &Config) -> Result<ClusterFacts, BrokerError> {
     // Properties that only fit a consumer if all of them are taken together; it reads nothing.
     drop(Reader::open(&config.kafka, &config.sink.topic, [])?);
     let mut admin = Admin::connect(&config.kafka, PATIENCE)?;
-    let mut facts = preflight::facts(&mut admin, config)?;
+    let mut facts = preflight::facts_and_group(&mut admin, config)?;
     facts.transactional_id = Some(preflight::probe_transactional_id(&config.kafka, PATIENCE));
     Ok(facts)
 }
@@ -107,7 +107,7 @@ fn summary(config: &Config, facts: &ClusterFacts, out: &mut dyn Write) -> io::Re
     let list = |topics: Vec<String>| if topics.is_empty() { "nothing yet".to_owned() } else { topics.join(", ") };
     writeln!(out, "\nreads   {}", list(facts.sources.iter().map(topic).collect()))?;
     writeln!(out, "writes  {}", list(facts.outlets.iter().map(|(_, outlet)| topic(outlet)).collect()))?;
-    if let (Ok(group), Ok(positions)) = (&facts.group, &facts.positions) {
+    if let (Some(Ok(group)), Ok(positions)) = (&facts.group, &facts.positions) {
         let (members, positions) = (count(group.members.len(), "member"), count(positions.len(), "position"));
         writeln!(out, "group   {}: {members}, {positions}", config.kafka.group)?;
     }

@@ -10,7 +10,7 @@ mod standing;
 #[cfg(test)]
 pub(super) mod tests;
 
-pub use ask::{facts, probe_transactional_id};
+pub use ask::{facts, facts_and_group, probe_transactional_id};
 pub use standing::Standing;
 
 use crate::broker::{Committed, Outlet, TopicPartition};
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::kafka::{Group, Log, Topic};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// Everything that the cluster says about what a pipeline names. Where it did not answer, the reason for people.
 #[derive(Clone, Debug)]
@@ -28,9 +29,9 @@ pub struct ClusterFacts {
     pub outlets: Vec<(Outlet, TopicFacts)>,
     /// Settings of a broker.
     pub broker: Result<Settings, String>,
-    /// Who is in the group.
-    pub group: Result<Group, String>,
-    /// What the group has committed.
+    /// Who is in the group; `None`: not asked.
+    pub group: Option<Result<Group, String>>,
+    /// What the group has committed for the source partitions.
     pub positions: Result<BTreeMap<TopicPartition, Committed>, String>,
     /// What the source partitions hold; a partition that did not answer is missing.
     pub logs: BTreeMap<TopicPartition, Log>,
@@ -50,6 +51,16 @@ pub struct TopicFacts {
     pub topic: Result<Option<Topic>, String>,
     /// Its settings.
     pub config: Result<Settings, String>,
+}
+
+impl ClusterFacts {
+    /// All partitions of the source, each with its topic, in the order of the file.
+    pub fn source_partitions(&self) -> impl Iterator<Item = (&Topic, TopicPartition)> {
+        self.sources.iter().filter_map(TopicFacts::found).flat_map(|topic| {
+            let name: Arc<str> = topic.name.as_str().into();
+            (0..topic.partitions).map(move |partition| (topic, TopicPartition { topic: name.clone(), partition }))
+        })
+    }
 }
 
 impl TopicFacts {

@@ -71,7 +71,8 @@ pub fn state(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn ask(admin: &mut Admin, config: &Config) -> anyhow::Result<ClusterFacts> {
-    preflight::facts(admin, config).with_context(|| format!("cannot ask the brokers at {}", config.kafka.brokers))
+    preflight::facts_and_group(admin, config)
+        .with_context(|| format!("cannot ask the brokers at {}", config.kafka.brokers))
 }
 
 /// The coordinator would refuse as well; here the members have names.

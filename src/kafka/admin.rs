@@ -5,9 +5,9 @@
 use super::context::Context;
 use super::list::{Line, PartitionList};
 use super::native::{Client, Code, OK, Role, explain, millis, text};
-use super::properties;
 use super::replies::{Group, Reply, Topic};
 use super::requests::{Mailbox, NewTopic, Resource, Which};
+use super::{positions, properties};
 use crate::broker::{CommitOffset, Committed, Ends, Event, TopicPartition};
 use crate::config::Kafka;
 use crate::error::BrokerError;
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 pub struct Admin {
     client: Arc<Client>,
     mailbox: Mailbox,
+    /// A consumer that never joins: fetches and commits positions of the group.
+    outsider: Arc<Client>,
     group: String,
     timeout: Duration,
 }
@@ -49,7 +51,10 @@ impl Admin {
     pub fn connect(kafka: &Kafka, timeout: Duration) -> Result<Self, BrokerError> {
         let client = Client::new(Role::Producer, &properties::plain_producer(kafka)?, Arc::new(Context::default()))?;
         let mailbox = Mailbox::new(&client)?;
-        Ok(Self { client, mailbox, group: kafka.group.clone(), timeout })
+        let group = if kafka.group.is_empty() { "tidemill-admin" } else { &kafka.group };
+        let properties = properties::plain_consumer(kafka, group)?;
+        let outsider = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
+        Ok(Self { client, mailbox, outsider, group: kafka.group.clone(), timeout })
     }
 
     /// A topic, or `None` if there is none of that name.
@@ -210,7 +215,8 @@ impl Admin {
         partitions.iter().map(find).collect()
     }
 
-    /// Who is in the group.
+    /// Who is in the group. Not for a running worker: should the connection to the coordinator drop at the wrong moment,
+    /// librdkafka ends the process (its issue 4605). [`Self::delete_positions`] likewise.
     ///
     /// # Errors
     /// As [`Self::topic`].
@@ -222,29 +228,12 @@ impl Admin {
         }
     }
 
-    /// What the group has committed, by partition; open transactions are waited for.
+    /// What the group has committed, in the order of `partitions`; open transactions are settled first.
     ///
     /// # Errors
     /// As [`Self::topic`].
-    pub fn positions(&mut self) -> Result<BTreeMap<TopicPartition, Committed>, BrokerError> {
-        let deadline = Instant::now() + self.timeout;
-        loop {
-            let id = self.mailbox.positions(&self.group, None, self.timeout)?;
-            let what = format!("positions of group `{}`", self.group);
-            let Reply::Positions(lines) = self.reply(id, &what)? else { return Err(odd()) };
-            match lines.iter().find_map(|line| Some((line.partition.clone(), line.error?))) {
-                Some((_, Code::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT)) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                Some((partition, code)) => return Err(refused(&format!("{what}: {partition}"), code)),
-                None => {
-                    let position = |line: Line| {
-                        Some((line.partition, Committed { offset: line.offset?, metadata: line.metadata }))
-                    };
-                    return Ok(lines.into_iter().filter_map(position).collect());
-                }
-            }
-        }
+    pub fn positions(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Committed>>, BrokerError> {
+        positions::fetch(&self.outsider, partitions, self.timeout)
     }
 
     /// Commits positions from outside; the coordinator takes them only while the group is empty.
@@ -252,12 +241,7 @@ impl Admin {
     /// # Errors
     /// Abort: the group has members. Else as [`Self::topic`].
     pub fn set_positions(&mut self, positions: &[CommitOffset]) -> Result<(), BrokerError> {
-        let mut list = PartitionList::new();
-        for position in positions {
-            list.push(&position.partition, Some(position.committed.offset), &position.committed.metadata)?;
-        }
-        let id = self.mailbox.alter_positions(&self.group, &list, self.timeout)?;
-        self.changed(id)
+        positions::commit(&self.outsider, positions, self.timeout)
     }
 
     /// Erases positions; the coordinator takes it only while nobody in the group reads these topics.

@@ -4,7 +4,7 @@
 
 use super::context::Context;
 use super::list::PartitionList;
-use super::native::{Client, Code, Failure, Role, explain, millis};
+use super::native::{Client, Code, Role, explain, millis};
 use super::outgoing::{Message, Topic};
 use super::properties;
 use super::queue::DataQueue;
@@ -88,7 +88,7 @@ impl Reader {
     /// # Errors
     /// Fatal: a property is refused.
     pub fn open(kafka: &Kafka, topic: &str, partitions: impl IntoIterator<Item = i32>) -> Result<Self, BrokerError> {
-        let properties = properties::plain_consumer(kafka)?;
+        let properties = properties::plain_consumer(kafka, "tidemill-reader")?;
         let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive.
         unsafe { rd::rd_kafka_poll_set_consumer(client.raw()) };
@@ -137,25 +137,4 @@ impl Reader {
             None => Ok(()),
         }
     }
-}
-
-/// Initialises transactional ids once and leaves them: a transaction that a former owner left open ends now and holds
-/// no reader back.
-///
-/// # Errors
-/// Retry: not all were done after `timeout`; fatal: one is refused.
-pub fn init_transactional_ids(kafka: &Kafka, ids: &[String], timeout: Duration) -> Result<(), BrokerError> {
-    let deadline = std::time::Instant::now() + timeout;
-    for id in ids {
-        let client = Client::new(Role::Producer, &properties::transactional(kafka, id)?, Arc::new(Context::default()))?;
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        // SAFETY: the client is alive.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(client.raw(), millis(left))) };
-        client.destroy_within(Duration::from_millis(100));
-        outcome.map_err(|failure| {
-            let message = format!("transactional id `{id}`: {failure}");
-            if failure.fatal { BrokerError::fatal(message) } else { BrokerError::retry(message) }
-        })?;
-    }
-    Ok(())
 }

@@ -75,7 +75,7 @@ impl KafkaBroker {
     /// # Errors
     /// Fatal: librdkafka refuses a property (the message names it) or a topic.
     pub fn connect(options: Options) -> Result<Self, BrokerError> {
-        let consumer = Consumer::new(&properties::consumer(&options)?, &options.kafka.group, &options.topics)?;
+        let consumer = Consumer::new(&properties::consumer(&options)?, &options.topics)?;
         // A producer with properties that are refused should be known before partitions are taken.
         super::native::check(&properties::producer(&options, false)?)?;
         Ok(Self { options, consumer: Some(consumer), producer: None, partitions: HashMap::new() })
@@ -168,7 +168,7 @@ impl Broker for KafkaBroker {
                 .filter_map(|outlet| Some((outlet, self.options.outlet(outlet)?.to_owned())))
                 .collect::<Vec<_>>();
             let properties = properties::producer(&self.options, isolate)?;
-            self.producer = Some(Producer::new(&properties, &self.options.kafka.group, isolate, &outlets)?);
+            self.producer = Some(Producer::new(&properties, isolate, &outlets)?);
         }
         self.producer()?.init()
     }

@@ -5,7 +5,7 @@
 use super::context::Context;
 use super::events::Queue;
 use super::list::PartitionList;
-use super::native::{Client, Code, Failure, OK, Role, explain, millis};
+use super::native::{Client, Code, Failure, OK, Role, explain, millis, text};
 use super::properties::Properties;
 use super::questions::Questions;
 use super::queue::DataQueue;
@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 const INSIST: Duration = Duration::from_millis(10);
 /// A seek is carried out by a thread of librdkafka; it answers within microseconds unless that thread hangs.
 const SEEK: Duration = Duration::from_millis(50);
+
+/// How often a consumer that closes is looked after, in milliseconds.
+const CLOSE_POLL_MS: i32 = 5;
 
 /// The consumer of a lane.
 pub(super) struct Consumer {
@@ -51,7 +54,7 @@ impl Consumer {
     ///
     /// # Errors
     /// Fatal: properties or topics are refused. Nothing here waits for a broker.
-    pub(super) fn new(properties: &Properties, group: &str, topics: &[String]) -> Result<Self, BrokerError> {
+    pub(super) fn new(properties: &Properties, topics: &[String]) -> Result<Self, BrokerError> {
         let client = Client::new(Role::Consumer, properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive; the reference to the consumer queue that comes back is ours.
         let group_queue = unsafe {
@@ -59,7 +62,7 @@ impl Consumer {
             Queue::owned(rd::rd_kafka_queue_get_consumer(client.raw()), &client)?
         };
         let data = DataQueue::new(&client)?;
-        let questions = Questions::new(&client, group)?;
+        let questions = Questions::new(&client)?;
         // The lane sleeps on the data queue: news on the others must wake it.
         group_queue.wake(data.queue());
         questions.queue().wake(data.queue());
@@ -241,7 +244,7 @@ impl Consumer {
         // SAFETY: the membership is alive; the member's name ends with NUL.
         let member = unsafe {
             rd::rd_kafka_consumer_group_metadata_generation_id(membership.raw()) >= 0
-                && super::native::text(rd::rd_kafka_consumer_group_metadata_member_id(membership.raw())) != ""
+                && !text(rd::rd_kafka_consumer_group_metadata_member_id(membership.raw())).is_empty()
         };
         if member { Ok(membership) } else { Err(BrokerError::abort("not a member of the group at this moment")) }
     }
@@ -258,10 +261,9 @@ impl Consumer {
         let closing = unsafe { Failure::check(rd::rd_kafka_consumer_close_queue(raw, self.group.raw())) };
         // SAFETY: as above; a message that still comes is ours to destroy.
         while closing.is_ok() && unsafe { rd::rd_kafka_consumer_closed(raw) } == 0 && Instant::now() < deadline {
-            let wait = Duration::from_millis(5);
-            if let Some(message) = NonNull::new(unsafe { rd::rd_kafka_consumer_poll(raw, millis(wait)) }) {
-                drop(Stray(message));
-            }
+            // SAFETY: as above.
+            let message = unsafe { rd::rd_kafka_consumer_poll(raw, CLOSE_POLL_MS) };
+            drop(NonNull::new(message).map(Stray));
         }
         let client = self.client.clone();
         drop(self);

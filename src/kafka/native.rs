@@ -161,13 +161,13 @@ impl Conf {
         }
     }
 
-    /// The value in force, or `None` for a name that librdkafka does not know.
-    pub(super) fn known(&self, name: &str) -> bool {
+    /// True if there is a property of this name. Tried by setting it, because asking for one without a value gives the
+    /// same answer as asking for one that does not exist: so `self` should be thrown away.
+    pub(super) fn known(self, name: &str) -> bool {
         let Ok(name) = c_string(name) else { return false };
-        let mut size = 0;
-        // SAFETY: with a null destination only the size is written.
-        let result = unsafe { rd::rd_kafka_conf_get(self.0, name.as_ptr(), std::ptr::null_mut(), &mut size) };
-        result == rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK
+        // SAFETY: conf is alive, the strings end with NUL, and no reason is asked for.
+        let result = unsafe { rd::rd_kafka_conf_set(self.0, name.as_ptr(), c"".as_ptr(), std::ptr::null_mut(), 0) };
+        result != rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN
     }
 
     /// Names of all properties, those of topics included, aliases left out.

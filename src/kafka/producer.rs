@@ -40,7 +40,6 @@ impl Producer {
     /// Fatal: a property is refused.
     pub(super) fn new(
         properties: &Properties,
-        group: &str,
         isolate: bool,
         outlets: &[(Outlet, String)],
     ) -> Result<Self, BrokerError> {
@@ -49,7 +48,7 @@ impl Producer {
         for (outlet, name) in outlets {
             topics.push((*outlet, Topic::new(&client, name)?));
         }
-        let questions = Questions::new(&client, group)?;
+        let questions = Questions::new(&client)?;
         Ok(Self { topics, questions, ready: false, isolate, client })
     }
 
@@ -139,7 +138,11 @@ impl Producer {
     pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive; deliveries are called back on this thread.
         let slice = || unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(SLICE))) };
-        self.in_slices("commit_transaction", slice)
+        let outcome = self.in_slices("commit_transaction", slice);
+        if outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Abort) {
+            self.hear_refusals();
+        }
+        outcome
     }
 
     /// See [`crate::broker::Broker::abort`].
@@ -147,6 +150,15 @@ impl Producer {
         // SAFETY: as in `commit`.
         let slice = || unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
         self.in_slices("abort_transaction", slice)
+    }
+
+    /// The failure of a delivery is known to the transaction a moment before it is reported.
+    fn hear_refusals(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.client.context().inbox().refused.is_empty() && Instant::now() < deadline {
+            // SAFETY: the client is alive.
+            unsafe { rd::rd_kafka_poll(self.client.raw(), 1) };
+        }
     }
 
     fn in_slices(&self, call: &str, slice: impl Fn() -> Result<(), Failure>) -> Result<(), BrokerError> {

@@ -62,7 +62,7 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
         return Err(format!("it belongs to tidemill: {reason}"));
     }
     let conf = Conf::new();
-    if conf.known(name) {
+    if known_property(name) {
         let refusal = |error: BrokerError| match error.message.split_once(": ") {
             Some((_, reason)) => reason.to_owned(),
             None => error.message,
@@ -114,7 +114,13 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
     if kafka.protocol == Protocol::Classic {
         all.extend(list(&[("session.timeout.ms", "45000")]));
     }
-    all.extend(pairs([&kafka.properties, &kafka.consumer_properties]));
+    let users = pairs([&kafka.properties, &kafka.consumer_properties]);
+    let largest = users.iter().rev().find(|(name, _)| name == "message.max.bytes");
+    if let Some((_, largest)) = largest.filter(|(_, bytes)| bytes.parse().is_ok_and(|bytes: u64| bytes > 4 << 20)) {
+        // librdkafka does not start with less.
+        all.extend(list(&[("fetch.max.bytes", largest)]));
+    }
+    all.extend(users);
     if kafka.protocol == Protocol::Consumer {
         // The broker has these; librdkafka refuses to start with them.
         let brokers = ["session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"];
@@ -191,14 +197,13 @@ pub(super) fn transactional(kafka: &Kafka, id: &str) -> Result<Properties, Broke
     Ok(all)
 }
 
-/// A reader outside of any group protocol, of committed records only.
-pub(super) fn plain_consumer(kafka: &Kafka) -> Result<Properties, BrokerError> {
+/// A reader that joins nothing, of committed records only. (librdkafka wants a group's name all the same.)
+pub(super) fn plain_consumer(kafka: &Kafka, group: &str) -> Result<Properties, BrokerError> {
     let mut all = common(kafka)?;
     all.extend(list(&[("fetch.queue.backoff.ms", "1"), ("fetch.wait.max.ms", "20")]));
     all.extend(pairs([&kafka.properties, &kafka.consumer_properties]));
     all.extend(list(&[
-        // Never joined nor committed to: librdkafka wants a name to read without a group.
-        ("group.id", "tidemill-reader"),
+        ("group.id", group),
         ("enable.auto.commit", "false"),
         ("enable.auto.offset.store", "false"),
         ("auto.offset.reset", "error"),
@@ -232,6 +237,62 @@ mod tests {
         }
         assert!(known_property("linger.ms") && known_property("sasl.password"));
         assert!(!known_property("linger.msec") && !known_property("") && !known_property("a\0b"));
+    }
+
+    fn options(protocol: Protocol) -> Options {
+        let mine = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+        Options {
+            kafka: Kafka {
+                brokers: "127.0.0.1:1".into(),
+                group: "g".into(),
+                instance: None,
+                static_membership: true,
+                protocol,
+                properties: mine("message.max.bytes", "9000000"),
+                consumer_properties: mine("session.timeout.ms", "7000"),
+                producer_properties: mine("linger.ms", "1"),
+            },
+            topics: vec!["^in".into()],
+            sink: "out.a".into(),
+            late: Some("out.b".into()),
+            dead_letter: None,
+            transactional_id: "id".into(),
+            instance: Some("here".into()),
+            commit_timeout: std::time::Duration::from_secs(30),
+            consumer_queue_bytes: 1 << 20,
+            producer_queue_bytes: 1 << 20,
+            compression: "lz4".into(),
+        }
+    }
+
+    fn last<'a>(all: &'a Properties, name: &str) -> Option<&'a str> {
+        all.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    #[test]
+    fn librdkafka_takes_what_we_set_and_what_a_user_adds_comes_later() {
+        for protocol in [Protocol::Classic, Protocol::Consumer] {
+            let options = options(protocol);
+            let consumer = consumer(&options).unwrap();
+            super::super::native::check(&consumer).unwrap();
+            assert_eq!(last(&consumer, "fetch.max.bytes"), Some("9000000"));
+            assert_eq!(last(&consumer, "group.instance.id"), Some("here"));
+            assert_eq!(last(&consumer, "topic.blacklist"), Some("^out\\.a$,^out\\.b$"));
+            let session = (protocol == Protocol::Classic).then_some("7000");
+            assert_eq!(last(&consumer, "session.timeout.ms"), session);
+            let producer = producer(&options, true).unwrap();
+            super::super::native::check(&producer).unwrap();
+            assert_eq!(last(&producer, "linger.ms"), Some("1"));
+            assert_eq!(last(&producer, "batch.num.messages"), Some("1"));
+        }
+    }
+
+    #[test]
+    fn an_owned_property_is_refused_with_the_reason() {
+        let mut options = options(Protocol::Classic);
+        options.kafka.properties.insert("isolation.level".into(), "read_uncommitted".into());
+        let error = consumer(&options).unwrap_err();
+        assert!(error.message.contains("isolation.level") && error.message.contains("aborted"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use super::events::Queue;
 use super::native::{Client, Code, explain};
+use super::positions::Fetch;
 use super::replies::{Reply, Topic};
 use super::requests::{Mailbox, Which};
 use crate::broker::{Committed, Ends, Event, Slot, TopicPartition};
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The open questions of one client.
 pub(super) struct Questions {
     mailbox: Mailbox,
-    group: String,
+    committed: Option<(Vec<TopicPartition>, Fetch)>,
     open: HashMap<Question, Asked>,
     ends: Vec<AskedEnds>,
 }
@@ -28,7 +29,6 @@ pub(super) struct Questions {
 /// A question, and its own key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Question {
-    Committed(Vec<TopicPartition>),
     Earliest(TopicPartition),
     Topic(String),
 }
@@ -47,8 +47,8 @@ struct AskedEnds {
 }
 
 impl Questions {
-    pub(super) fn new(client: &Arc<Client>, group: &str) -> Result<Self, BrokerError> {
-        Ok(Self { mailbox: Mailbox::new(client)?, group: group.to_owned(), open: HashMap::new(), ends: Vec::new() })
+    pub(super) fn new(client: &Arc<Client>) -> Result<Self, BrokerError> {
+        Ok(Self { mailbox: Mailbox::new(client)?, committed: None, open: HashMap::new(), ends: Vec::new() })
     }
 
     pub(super) fn queue(&self) -> &Queue {
@@ -57,6 +57,7 @@ impl Questions {
 
     /// Forgets all questions except those about ends: what was asked before may not be true after.
     pub(super) fn forget(&mut self) {
+        self.committed = None;
         self.open.clear();
     }
 
@@ -65,20 +66,14 @@ impl Questions {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let lines = match self.ask(Question::Committed(partitions.to_vec()))? {
-            Reply::Positions(lines) => lines,
-            other => return Err(unexpected(&other)),
+        let fetch = match self.committed.take() {
+            Some((asked, fetch)) if asked == partitions => fetch,
+            _ => Fetch::start(self.mailbox.queue().client(), partitions, PATIENCE),
         };
-        let find = |partition: &TopicPartition| {
-            let Some(line) = lines.iter().find(|line| line.partition == *partition) else {
-                return Err(BrokerError::retry(format!("the coordinator did not mention {partition}")));
-            };
-            if let Some(code) = line.error {
-                return Err(refusal(code, &format!("committed position of {partition}")));
-            }
-            Ok(line.offset.map(|offset| Committed { offset, metadata: line.metadata.clone() }))
-        };
-        partitions.iter().map(find).collect()
+        fetch.wait(SLICE).unwrap_or_else(|| {
+            self.committed = Some((partitions.to_vec(), fetch));
+            Err(BrokerError::retry("the coordinator has not answered yet"))
+        })
     }
 
     /// First offset that exists.
@@ -138,7 +133,6 @@ impl Questions {
     fn ask(&mut self, question: Question) -> Result<Reply, BrokerError> {
         if !self.open.contains_key(&question) {
             let id = match &question {
-                Question::Committed(partitions) => self.mailbox.positions(&self.group, Some(partitions), PATIENCE)?,
                 Question::Earliest(partition) => {
                     self.mailbox.offsets(std::slice::from_ref(partition), Which::Earliest, PATIENCE)?
                 }
@@ -151,7 +145,7 @@ impl Questions {
             if let Some(reply) = self.open.get_mut(&question).and_then(|asked| asked.reply.take()) {
                 self.open.remove(&question);
                 return match reply {
-                    Reply::Failed(code, reason) => Err(failed(code, &reason)),
+                    Reply::Failed(code, reason) => Err(refusal(code, &reason)),
                     reply => Ok(reply),
                 };
             }
@@ -197,18 +191,12 @@ fn unexpected(reply: &Reply) -> BrokerError {
     BrokerError::fatal(format!("the client gave an answer of another kind: {reply:?}"))
 }
 
-fn failed(code: Code, reason: &str) -> BrokerError {
-    refusal(code, reason)
-}
-
 /// Lack of permission will not heal within a deadline; everything else may.
 fn refusal(code: Code, what: &str) -> BrokerError {
     let message = format!("{what}: {}", explain(code));
     match code {
         Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
-        | Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
         | Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
-        | Code::RD_KAFKA_RESP_ERR_INVALID_GROUP_ID
         | Code::RD_KAFKA_RESP_ERR__FATAL => BrokerError::fatal(message),
         _ => BrokerError::retry(message),
     }

@@ -1,6 +1,6 @@
-//! What librdkafka's Admin API answers, copied out of its events.
+//! Replies of librdkafka's Admin API, copied out of their events.
 //!
-//! Asks nothing and decides nothing: `requests.rs` asks, `questions.rs` and `admin.rs` decide.
+//! Judges none of them.
 
 use super::events::Event;
 use super::list::{self, Line};
@@ -60,7 +60,6 @@ pub struct Member {
 #[derive(Debug)]
 pub(super) enum Reply {
     Offsets(Vec<Line>),
-    Positions(Vec<Line>),
     Changed(Vec<Line>),
     Topics(Vec<Result<Topic, (String, Code)>>),
     Created(Vec<(String, Code, String)>),
@@ -99,14 +98,6 @@ pub(super) unsafe fn read(event: &Event) -> Reply {
                     list::line(&*rd::rd_kafka_ListOffsetsResultInfo_topic_partition(*info))
                 };
                 Reply::Offsets(array(infos, count).iter().map(line).collect())
-            }
-            rd::RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT => {
-                let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(event.cast(), &mut count);
-                group_lines(array(groups, count)).map_or_else(|failed| failed, Reply::Positions)
-            }
-            rd::RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT => {
-                let groups = rd::rd_kafka_AlterConsumerGroupOffsets_result_groups(event.cast(), &mut count);
-                group_lines(array(groups, count)).map_or_else(|failed| failed, Reply::Changed)
             }
             rd::RD_KAFKA_EVENT_DELETECONSUMERGROUPOFFSETS_RESULT => {
                 let groups = rd::rd_kafka_DeleteConsumerGroupOffsets_result_groups(event.cast(), &mut count);

@@ -4,7 +4,7 @@
 
 use super::events::Queue;
 use super::list::PartitionList;
-use super::native::{Client, c_string, text};
+use super::native::{Client, c_string, millis, text};
 use super::replies::{Reply, read};
 use crate::broker::TopicPartition;
 use crate::error::BrokerError;
@@ -86,45 +86,6 @@ impl Mailbox {
         Ok(options.id)
     }
 
-    /// Asks what a group has committed, settled transactions only; without `partitions` for all of them.
-    pub(super) fn positions(
-        &mut self,
-        group: &str,
-        partitions: Option<&[TopicPartition]>,
-        timeout: Duration,
-    ) -> Result<u64, BrokerError> {
-        let group = c_string(group)?;
-        let list = partitions.map(PartitionList::of).transpose()?;
-        let options = self.options(Op::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, timeout);
-        // SAFETY: as in `offsets`; the request is destroyed after it was sent.
-        unsafe {
-            let list = list.as_ref().map_or(std::ptr::null(), |list| list.raw().cast_const());
-            let mut request = rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list);
-            drop_error(rd::rd_kafka_AdminOptions_set_require_stable_offsets(options.raw, 1));
-            rd::rd_kafka_ListConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
-            rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-        }
-        Ok(options.id)
-    }
-
-    /// Commits positions for a group that has no members.
-    pub(super) fn alter_positions(
-        &mut self,
-        group: &str,
-        list: &PartitionList,
-        timeout: Duration,
-    ) -> Result<u64, BrokerError> {
-        let group = c_string(group)?;
-        let options = self.options(Op::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, timeout);
-        // SAFETY: as in `positions`.
-        unsafe {
-            let mut request = rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.raw());
-            rd::rd_kafka_AlterConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
-            rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-        }
-        Ok(options.id)
-    }
-
     /// Erases positions of a group that does not read their topics.
     pub(super) fn delete_positions(
         &mut self,
@@ -135,7 +96,7 @@ impl Mailbox {
         let group = c_string(group)?;
         let list = PartitionList::of(partitions)?;
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DELETECONSUMERGROUPOFFSETS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let mut request = rd::rd_kafka_DeleteConsumerGroupOffsets_new(group.as_ptr(), list.raw());
             rd::rd_kafka_DeleteConsumerGroupOffsets(self.client(), &mut request, 1, options.raw, self.queue.raw());
@@ -147,7 +108,7 @@ impl Mailbox {
     /// Erases all records below the given offsets.
     pub(super) fn delete_records(&mut self, list: &PartitionList, timeout: Duration) -> Result<u64, BrokerError> {
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DELETERECORDS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let mut request = rd::rd_kafka_DeleteRecords_new(list.raw());
             rd::rd_kafka_DeleteRecords(self.client(), &mut request, 1, options.raw, self.queue.raw());
@@ -161,7 +122,7 @@ impl Mailbox {
         let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<_>, _>>()?;
         let mut pointers = names.iter().map(|name| name.as_ptr()).collect::<Vec<_>>();
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
-        // SAFETY: as in `positions`; the names live until the end of the call.
+        // SAFETY: as in `offsets`; the names live until the end of the call.
         unsafe {
             drop_error(rd::rd_kafka_AdminOptions_set_include_authorized_operations(options.raw, 1));
             let topics = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
@@ -178,14 +139,9 @@ impl Mailbox {
             requests.push(topic)?;
         }
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout);
-        // SAFETY: as in `positions`; with an operation timeout the reply comes when the topics are usable.
+        // SAFETY: as in `offsets`; with an operation timeout the reply comes when the topics are usable.
         unsafe {
-            rd::rd_kafka_AdminOptions_set_operation_timeout(
-                options.raw,
-                super::native::millis(timeout),
-                std::ptr::null_mut(),
-                0,
-            );
+            rd::rd_kafka_AdminOptions_set_operation_timeout(options.raw, millis(timeout), std::ptr::null_mut(), 0);
             rd::rd_kafka_CreateTopics(
                 self.client(),
                 requests.0.as_mut_ptr(),
@@ -201,7 +157,7 @@ impl Mailbox {
     pub(super) fn configs(&mut self, kind: Resource, name: &str, timeout: Duration) -> Result<u64, BrokerError> {
         let name = c_string(name)?;
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let mut request = rd::rd_kafka_ConfigResource_new(kind, name.as_ptr());
             rd::rd_kafka_DescribeConfigs(self.client(), &mut request, 1, options.raw, self.queue.raw());
@@ -220,7 +176,7 @@ impl Mailbox {
     ) -> Result<u64, BrokerError> {
         let (topic, name, value) = (c_string(topic)?, c_string(name)?, c_string(value)?);
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, timeout);
-        // SAFETY: as in `positions`.
+        // SAFETY: as in `offsets`.
         unsafe {
             let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
             let set = rd::rd_kafka_AlterConfigOpType_t::RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET;
@@ -253,7 +209,7 @@ impl Mailbox {
         // SAFETY: the client is alive; the opaque is a number, and comes back as one.
         unsafe {
             let raw = rd::rd_kafka_AdminOptions_new(self.client(), op);
-            let timeout_ms = super::native::millis(timeout);
+            let timeout_ms = millis(timeout);
             rd::rd_kafka_AdminOptions_set_request_timeout(raw, timeout_ms, std::ptr::null_mut(), 0);
             rd::rd_kafka_AdminOptions_set_opaque(raw, self.last_id as usize as *mut _);
             Options { raw, id: self.last_id }

@@ -233,6 +233,11 @@ impl Cluster {
         self.change(|state| state.group(group).history().to_vec())
     }
 
+    /// The history without its first `from` entries.
+    pub fn commit_history_from(&self, group: &str, from: usize) -> Vec<(TopicPartition, Committed)> {
+        self.change(|state| state.group(group).history().get(from..).unwrap_or_default().to_vec())
+    }
+
     /// How often the group has been rebalanced.
     pub fn generation(&self, group: &str) -> u32 {
         self.change(|state| state.group(group).generation())

@@ -2,9 +2,12 @@
 //! naive model in `tests/`.
 
 use super::*;
+use crate::broker::Ends;
 use crate::broker::Headers;
 use crate::clock::ManualClock;
+use crate::config::Pipeline;
 use crate::config::{Aggregate, AggregateKind, Idle, StartAt, TimeFormat, TimeSource, Window};
+use std::sync::Arc;
 
 /// Count and sum of `v` over tumbling windows of 10 ms, grace 5 ms, time in `t`.
 pub(crate) fn pipeline() -> Pipeline {

@@ -5,6 +5,7 @@ use crate::kafka::{Kafka, unique};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tidemill::broker::{Event, Headers, RecordBatch, TopicPartition, write_header};
+use tidemill::config::Protocol;
 use tidemill::kafka::{Admin, KafkaBroker, Loader, NewTopic, Options, Reader};
 
 /// The broker that all tests share; every test has topics, groups and ids of its own.
@@ -12,15 +13,19 @@ pub struct Apache {
     kafka: &'static Kafka,
     admin: Admin,
     loaders: HashMap<String, Loader>,
+    protocol: Protocol,
 }
 
 /// Longest wait for what the harness itself asks for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The markers of a commit that was answered are there by then.
+const MARKERS: Duration = Duration::from_millis(500);
+
 impl Apache {
-    pub fn new() -> Self {
+    pub fn new(protocol: Protocol) -> Self {
         let kafka = Kafka::shared();
-        Self { kafka, admin: kafka.admin(""), loaders: HashMap::new() }
+        Self { kafka, admin: kafka.admin(""), loaders: HashMap::new(), protocol }
     }
 
     fn partition(topic: &str, partition: i32) -> TopicPartition {
@@ -68,7 +73,13 @@ impl Harness for Apache {
     }
 
     fn read_committed(&mut self, topic: &str, partition: i32) -> Vec<(i64, Rec)> {
-        let end = self.ends(topic, partition).last_stable;
+        // A commit is answered once it is decided; its markers follow. A transaction that is open stays so.
+        let deadline = Instant::now() + MARKERS;
+        let mut ends = self.ends(topic, partition);
+        while ends.last_stable < ends.high_watermark && Instant::now() < deadline {
+            ends = self.ends(topic, partition);
+        }
+        let end = ends.last_stable;
         let mut reader = Reader::open(&self.kafka.config(""), topic, [partition]).expect("a reader");
         let (mut batch, mut events) = (RecordBatch::new(1 << 20, 1_000), Vec::new());
         let deadline = Instant::now() + PATIENCE;
@@ -88,6 +99,7 @@ impl Harness for Apache {
 
     fn client(&mut self, spec: &Spec) -> KafkaBroker {
         let mut kafka = self.kafka.config(&spec.group);
+        kafka.protocol = self.protocol;
         let session = spec.session_timeout.as_millis().to_string();
         for (name, value) in [
             ("session.timeout.ms", session.as_str()),

@@ -1,7 +1,7 @@
 //! Transactions: what becomes visible, what does not, and who is fenced.
 
 use crate::kafka::{Kafka, unique};
-use crate::lane::{Lane, PATIENCE, insist, load, options, outgoing, position, values};
+use crate::lane::{Lane, insist, load, options, outgoing, position, values};
 use std::time::{Duration, Instant};
 use tidemill::broker::{Broker, Committed, Event, Outlet, ProduceError};
 use tidemill::error::ErrorKind;
@@ -125,29 +125,6 @@ fn an_open_transaction_holds_back_the_end_of_its_partition() {
     // One record and the marker of the commit.
     reader.until("end", |lane| lane.events.contains(&Event::End { slot: 0, offset: 2 }));
     assert_eq!(reader.seen.len(), 1);
-}
-
-#[test]
-fn a_stale_member_cannot_commit() {
-    let kafka = Kafka::shared();
-    let (topic, sink) = (kafka.topic("in", 1), kafka.topic("out", 1));
-    let group = unique("group");
-    let mut stale = Lane::new(options(kafka, &topic, &sink, &group));
-    let all = stale.begin_at_zero(1);
-    stale.producer();
-    stale.broker.begin().unwrap();
-    stale.produce(0, b"k", b"v", 1);
-    // Nobody polls: the session goes on by itself, so leave by force.
-    stale.broker.unassign(&all).unwrap();
-    let mut never = Lane::new(options(kafka, &topic, &sink, &unique("group")));
-    never.producer();
-    never.broker.begin().unwrap();
-    let error = insist("offsets", || never.broker.send_offsets(&[position(&all[0], 5, "")]));
-    assert!(
-        matches!(&error, Err(error) if error.kind == ErrorKind::Abort) || error.is_ok(),
-        "a member that has not joined is asked to abort: {error:?}"
-    );
-    stale.broker.close(PATIENCE);
 }
 
 #[test]

@@ -144,20 +144,26 @@ pub fn records(random: &Random, pipeline: &Pipeline, count: usize) -> Vec<Record
     let mut records = Vec::with_capacity(count);
     for _ in 0..count {
         clock_ms += random.between(0, random.pick(&[0, 1, window.every_ms, window.every_ms, 2 * window.size_ms]));
-        let ahead_ms = pipeline.max_ahead_ms.unwrap_or(0);
-        let time_ms = time(random, pipeline, clock_ms);
-        // The wall is usually near the stream, sometimes behind by just the allowed lead, and may run back.
-        let behind_ms = random.pick(&[0, 0, ahead_ms, ahead_ms + 1]) + random.between(0, reach_ms);
-        records.push(Record {
-            offset,
-            kafka_timestamp_ms: if random.chance(10) { -1 } else { time_ms },
-            key: key(random, pipeline),
-            value: (!random.chance(20)).then(|| members::value(random, pipeline, time_ms)),
-            now_ms: (clock_ms - behind_ms).max(0),
-        });
+        records.push(record(random, pipeline, offset, clock_ms));
         offset += if random.chance(50) { random.between(2, 5) } else { 1 };
     }
     records
+}
+
+/// One record, when the stream has come to `clock_ms`.
+pub fn record(random: &Random, pipeline: &Pipeline, offset: i64, clock_ms: i64) -> Record {
+    let reach_ms = pipeline.window.size_ms + pipeline.window.grace_ms;
+    let ahead_ms = pipeline.max_ahead_ms.unwrap_or(0);
+    let time_ms = time(random, pipeline, clock_ms);
+    // The wall is usually near the stream, sometimes behind by just the allowed lead, and may run back.
+    let behind_ms = random.pick(&[0, 0, ahead_ms, ahead_ms + 1]) + random.between(0, reach_ms);
+    Record {
+        offset,
+        kafka_timestamp_ms: if random.chance(10) { -1 } else { time_ms },
+        key: key(random, pipeline),
+        value: (!random.chance(20)).then(|| members::value(random, pipeline, time_ms)),
+        now_ms: (clock_ms - behind_ms).max(0),
+    }
 }
 
 /// A time around `clock_ms`: disordered, tied, or at the very edge of a window or of its grace.

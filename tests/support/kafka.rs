@@ -32,7 +32,7 @@ struct Running {
 }
 
 const SHELL: &str = r#"folder=$1; shift; "$@" <&- >&2 & echo $!; exec >&-
-read line || { kill -9 $!; rm -rf "$folder"; }"#;
+read line || { kill -9 $!; rm -rf "$folder"; }; wait"#;
 
 impl Kafka {
     /// The broker that all tests of this binary share. Do not stop it: see [`Self::start`].
@@ -98,9 +98,6 @@ impl Kafka {
         let mut running = self.running();
         if let Some(mut old) = running.take() {
             signal(if kill { "-KILL" } else { "-TERM" }, old.pid);
-            while Path::new(&format!("/proc/{}", old.pid)).exists() {
-                std::thread::sleep(Duration::from_millis(10));
-            }
             let _ = old.stdin.write_all(b"ended\n");
             old.shell.wait().unwrap();
         }

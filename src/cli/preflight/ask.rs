@@ -2,7 +2,7 @@
 //! error.
 
 use super::{ClusterFacts, Settings, TopicFacts};
-use crate::broker::{Outlet, TopicPartition};
+use crate::broker::{Committed, Outlet, TopicPartition};
 use crate::config::{Config, Kafka};
 use crate::error::BrokerError;
 use crate::kafka::{self, Admin, Log};
@@ -27,16 +27,29 @@ pub fn facts(admin: &mut Admin, config: &Config) -> Result<ClusterFacts, BrokerE
     let sources = source_topics(&config.topics.patterns, &own, names);
     let sources: Vec<_> = sources.iter().map(|name| topic(admin, name)).collect();
     let outlets = outlets.into_iter().map(|(outlet, name)| (outlet, topic(admin, name))).collect();
-    let partitions: Vec<_> = sources.iter().flat_map(partitions).collect();
-    Ok(ClusterFacts {
+    let mut facts = ClusterFacts {
         sources,
         outlets,
         broker: admin.broker_config().map_err(|error| error.message),
-        group: admin.group().map_err(|error| error.message),
-        positions: admin.positions().map_err(|error| error.message),
-        logs: logs(admin, &partitions),
+        group: None,
+        positions: Ok(BTreeMap::new()),
+        logs: BTreeMap::new(),
         transactional_id: None,
-    })
+    };
+    let partitions: Vec<_> = facts.source_partitions().map(|(_, partition)| partition).collect();
+    facts.positions = positions(admin, &partitions);
+    facts.logs = logs(admin, &partitions);
+    Ok(facts)
+}
+
+/// [`facts`], and who is in the group: for commands that end soon, see [`Admin::group`].
+///
+/// # Errors
+/// No broker answers.
+pub fn facts_and_group(admin: &mut Admin, config: &Config) -> Result<ClusterFacts, BrokerError> {
+    let mut facts = facts(admin, config)?;
+    facts.group = Some(admin.group().map_err(|error| error.message));
+    Ok(facts)
 }
 
 /// Whether this user may use the group's transactional ids: initialises one that no lane can have.
@@ -72,10 +85,13 @@ fn topic(admin: &mut Admin, name: &str) -> TopicFacts {
     TopicFacts { name: name.to_owned(), topic, config }
 }
 
-/// All partitions of a topic.
-fn partitions(topic: &TopicFacts) -> impl Iterator<Item = TopicPartition> {
-    let name: std::sync::Arc<str> = topic.name.as_str().into();
-    (0..topic.partitions()).map(move |partition| TopicPartition { topic: name.clone(), partition })
+fn positions(admin: &mut Admin, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, Committed>, String> {
+    if partitions.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let positions = admin.positions(partitions).map_err(|error| error.message)?;
+    let found = partitions.iter().zip(positions).filter_map(|(partition, found)| Some((partition.clone(), found?)));
+    Ok(found.collect())
 }
 
 /// All at once, or one by one where one of them spoils the answer for all.

@@ -20,7 +20,8 @@ pub(super) fn judge(config: &Config, facts: &ClusterFacts, findings: &mut Vec<Fi
             ),
         ));
     }
-    for why in [facts.group.as_ref().err(), facts.positions.as_ref().err()].into_iter().flatten() {
+    let members = facts.group.as_ref().and_then(|group| group.as_ref().err());
+    for why in [members, facts.positions.as_ref().err()].into_iter().flatten() {
         let mend = allow(config, &["Read", "Describe"], &format!("--group {group}"));
         findings.push(Finding::new(Severity::Error, why.clone(), mend));
     }

@@ -22,8 +22,6 @@ pub enum Standing {
         /// The ways out.
         mend: String,
     },
-    /// The pipeline does not read this partition, or it does not exist.
-    NotRead,
 }
 
 impl Standing {
@@ -85,11 +83,9 @@ impl Standing {
 pub(super) fn judge(config: &Config, facts: &ClusterFacts, findings: &mut Vec<Finding>) {
     let Ok(positions) = &facts.positions else { return };
     let digest = Digest::of(&config.pipeline);
-    for (partition, committed) in positions {
-        let topic = facts.sources.iter().filter_map(|source| source.found());
-        let Some(topic) = topic.into_iter().find(|topic| *topic.name == *partition.topic) else { continue };
-        let log = facts.logs.get(partition);
-        if let Standing::Held { why, mend } = Standing::of(partition, topic.id, digest, Some(committed), log) {
+    for (topic, partition) in facts.source_partitions() {
+        let (committed, log) = (positions.get(&partition), facts.logs.get(&partition));
+        if let Standing::Held { why, mend } = Standing::of(&partition, topic.id, digest, committed, log) {
             findings.push(Finding::new(Severity::Error, format!("{partition} would be held: {why}"), mend));
         }
     }

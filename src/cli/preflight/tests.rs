@@ -61,7 +61,7 @@ pub(in crate::cli) fn cluster(config: &Config) -> ClusterFacts {
             .map(|(outlet, name)| (outlet, topic(name, TopicId([1; 16]))))
             .into(),
         broker: Ok(settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()),
-        group: Ok(Group { state: "Empty".into(), protocol: "Classic".into(), members: Vec::new() }),
+        group: Some(Ok(Group { state: "Empty".into(), protocol: "Classic".into(), members: Vec::new() })),
         positions: Ok([(at(0), committed)].into()),
         logs: (0..4).map(|partition| (at(partition), Log { earliest: 100, ends })).collect(),
         transactional_id: Some(Ok(())),
@@ -196,7 +196,7 @@ const CASES: &[Case] = &[
         "transactions cannot be used: transactional id",
         "--transactional-id p/ --resource-pattern-type prefixed",
     ),
-    (|f| f.group = Err("group `p`: refused".into()), Severity::Error, "group `p`: refused", "--group p"),
+    (|f| f.group = Some(Err("group `p`: refused".into())), Severity::Error, "group `p`: refused", "--group p"),
     (|f| f.positions = Err("positions: refused".into()), Severity::Error, "positions: refused", "--group p"),
     (
         |f| broker(f, "offset.metadata.max.bytes", "999"),

@@ -103,10 +103,8 @@ pub(super) fn plan(resets: &[Reset], facts: &ClusterFacts) -> Result<Vec<Change>
         if nth > 0 {
             complaints.push("`all` is to be reset twice".to_owned());
         }
-        let sources =
-            facts.sources.iter().flat_map(|topic| (0..topic.partitions()).map(|number| (&topic.name, number)));
-        for (topic, partition) in sources {
-            wanted.entry(TopicPartition { topic: topic.as_str().into(), partition }).or_insert(reset.to);
+        for (_, partition) in facts.source_partitions() {
+            wanted.entry(partition).or_insert(reset.to);
         }
     }
     let mut changes = Vec::new();
@@ -125,14 +123,6 @@ fn change(partition: &TopicPartition, to: To, facts: &ClusterFacts) -> Result<Op
     let before = positions.get(partition).cloned();
     let moved = |to| Some(Change { partition: partition.clone(), before: before.clone(), to });
     let source = facts.sources.iter().find(|topic| *topic.name == *partition.topic);
-    if to == To::Erase {
-        // Also what is left of a topic that is gone.
-        return match (&before, source.is_some_and(|topic| partition.partition < topic.partitions())) {
-            (Some(_), _) => Ok(moved(None)),
-            (None, true) => Ok(None),
-            (None, false) => Err(format!("{partition} has no position, and the pipeline does not read it")),
-        };
-    }
     let Some(source) = source else {
         return Err(format!("the pipeline does not read topic `{}`", partition.topic));
     };
@@ -142,6 +132,9 @@ fn change(partition: &TopicPartition, to: To, facts: &ClusterFacts) -> Result<Op
             return Err(format!("{partition} does not exist: `{}` has partitions 0 to {}", source.name, count - 1));
         }
         _ => {}
+    }
+    if to == To::Erase {
+        return Ok(if before.is_some() { moved(None) } else { None });
     }
     let Some(log) = facts.logs.get(partition) else {
         return Err(format!("{partition} does not answer about its log: try again"));

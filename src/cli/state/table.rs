@@ -104,7 +104,6 @@ pub(super) fn word(standing: &Standing) -> &'static str {
         Standing::Clean => "clean",
         Standing::Resumable => "resumable",
         Standing::Held { .. } => "held",
-        Standing::NotRead => "not read",
     }
 }
 

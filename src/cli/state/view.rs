@@ -4,9 +4,8 @@ use crate::broker::{Committed, TopicPartition};
 use crate::checkpoint::{Checkpoint, Digest};
 use crate::cli::preflight::{ClusterFacts, Standing};
 use crate::config::Config;
-use crate::kafka::Log;
-use anyhow::anyhow;
-use std::collections::BTreeSet;
+use crate::kafka::{Log, Topic};
+use anyhow::{Context, anyhow};
 
 /// A group as it is now.
 pub(super) struct View {
@@ -39,7 +38,7 @@ impl Member {
     }
 }
 
-/// A partition that is read, or has a position.
+/// A partition that is read.
 pub(super) struct Row {
     pub(super) partition: TopicPartition,
     pub(super) committed: Option<Committed>,
@@ -75,7 +74,8 @@ impl View {
     /// # Errors
     /// The group or its positions may not be seen.
     pub(super) fn new(config: &Config, facts: &ClusterFacts) -> anyhow::Result<Self> {
-        let group = facts.group.as_ref().map_err(|why| anyhow!("{why}"))?;
+        let group = facts.group.as_ref().context("nobody has asked for the group")?;
+        let group = group.as_ref().map_err(|why| anyhow!("{why}"))?;
         let positions = facts.positions.as_ref().map_err(|why| anyhow!("{why}"))?;
         let digest = Digest::of(&config.pipeline);
         let members = group.members.iter().map(|member| Member {
@@ -85,24 +85,14 @@ impl View {
             partitions: member.partitions.clone(),
         });
         let members: Vec<_> = members.collect();
-        let mut partitions: BTreeSet<_> = positions.keys().cloned().collect();
-        for source in &facts.sources {
-            let all = (0..source.partitions()).map(|partition| (source.name.as_str(), partition));
-            partitions.extend(all.map(|(topic, partition)| TopicPartition { topic: topic.into(), partition }));
-        }
-        let row = |partition: TopicPartition| {
+        let row = |(topic, partition): (&Topic, TopicPartition)| {
             let committed = positions.get(&partition).cloned();
             let log = facts.logs.get(&partition).copied();
             let checkpoint = committed.as_ref().and_then(|committed| Checkpoint::decode(&committed.metadata).ok());
-            let topic = facts.sources.iter().filter_map(|source| source.found());
-            let topic = topic.into_iter().find(|topic| *topic.name == *partition.topic);
-            let topic = topic.filter(|topic| partition.partition < topic.partitions);
             Row {
                 digest_matches: checkpoint.as_ref().map(|checkpoint| checkpoint.digest == digest),
-                topic_id_matches: checkpoint.as_ref().zip(topic).map(|(ours, topic)| ours.topic_id == topic.id),
-                standing: topic.map_or(Standing::NotRead, |topic| {
-                    Standing::of(&partition, topic.id, digest, committed.as_ref(), log.as_ref())
-                }),
+                topic_id_matches: checkpoint.as_ref().map(|checkpoint| checkpoint.topic_id == topic.id),
+                standing: Standing::of(&partition, topic.id, digest, committed.as_ref(), log.as_ref()),
                 owner: members.iter().position(|member| member.partitions.contains(&partition)),
                 partition,
                 committed,
@@ -115,7 +105,7 @@ impl View {
             group: config.kafka.group.clone(),
             state: group.state.clone(),
             protocol: group.protocol.clone(),
-            rows: partitions.into_iter().map(row).collect(),
+            rows: facts.source_partitions().map(row).collect(),
             missing: missing.map(|source| source.name.clone()).collect(),
             members,
             digest,

@@ -1,0 +1,101 @@
+//! Deterministic simulation: lanes, partitions and faults on one thread with a virtual clock, thousands of seeds, each
+//! compared with the naive model over what a read_committed reader sees.
+//!
+//! A failing seed prints the command that replays it; `TIDEMILL_TRACE=1` adds what every lane said and did.
+
+#![allow(unreachable_pub)] // nobody can reach anything in here
+
+mod support {
+    pub mod generate;
+    pub mod model;
+}
+#[path = "simulation/journal.rs"]
+mod journal;
+#[path = "simulation/oracle.rs"]
+mod oracle;
+#[path = "simulation/plan.rs"]
+mod plan;
+#[path = "simulation/planted.rs"]
+mod planted;
+#[path = "simulation/spy.rs"]
+mod spy;
+#[path = "simulation/visible.rs"]
+mod visible;
+#[path = "simulation/world.rs"]
+mod world;
+
+use oracle::Verdicts;
+use plan::Plan;
+use spy::Mistake;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use world::{Tally, World};
+
+/// Runs one seed; the complaints are empty if all went as it must.
+fn run(seed: u64, mistake: Option<Mistake>) -> (Vec<String>, Verdicts, Tally) {
+    let run = AssertUnwindSafe(|| {
+        let mut world = World::new(Plan::new(seed), mistake);
+        world.run();
+        let mut complaints = std::mem::take(&mut world.complaints);
+        let verdicts = oracle::judge(&world, &mut complaints);
+        (complaints, verdicts, world.tally)
+    });
+    catch_unwind(run).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        (vec![format!("panic: {}", text.unwrap_or("?"))], Verdicts::default(), Tally::default())
+    })
+}
+
+/// Fails with what is wrong with these seeds, and how to see it again.
+fn check(seeds: Range<u64>) -> (Verdicts, Tally) {
+    let (mut verdicts, mut tally) = (Verdicts::default(), Tally::default());
+    let mut failed = Vec::new();
+    for seed in seeds {
+        let (complaints, seen, happened) = run(seed, None);
+        verdicts.add(&seen);
+        tally.add(&happened);
+        if !complaints.is_empty() {
+            tell(seed, &complaints, failed.is_empty());
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "seeds that failed: {failed:?}");
+    (verdicts, tally)
+}
+
+fn tell(seed: u64, complaints: &[String], all: bool) {
+    let shown = if all { 12 } else { 1 };
+    eprintln!("seed {seed}: {} complaints", complaints.len());
+    for complaint in complaints.iter().take(shown) {
+        eprintln!("  {complaint}");
+    }
+    if all {
+        eprintln!("{:?}", Plan::new(seed));
+    }
+    eprintln!(
+        "  to see it again:\n    TIDEMILL_TRACE=1 TIDEMILL_SEED={seed} cargo test --test simulation -- one_seed --nocapture"
+    );
+}
+
+/// The seed in `TIDEMILL_SEED`, or from it on as many as `TIDEMILL_SEEDS` says.
+#[test]
+fn one_seed() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if number("TIDEMILL_TRACE").is_some() {
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_target(false).without_time();
+        let _ = log.with_writer(std::io::stderr).try_init();
+    }
+    let first = number("TIDEMILL_SEED").unwrap_or(0);
+    let (verdicts, tally) = check(first..first + number("TIDEMILL_SEEDS").unwrap_or(1));
+    println!("{verdicts:?}\n{tally:?}");
+}
+
+#[test]
+fn a_thousand_seeds_agree_with_the_model() {
+    check(0..1_000);
+}
+
+#[test]
+fn another_thousand_seeds_agree_with_the_model() {
+    check(1_000..2_000);
+}

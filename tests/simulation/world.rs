@@ -1,0 +1,469 @@
+//! One seed's run: a cluster, lanes that come and go, records over time, faults, and at the end calm until all is done.
+//!
+//! One thread and one clock that the world turns. Judges nothing but the lanes' own complaints.
+
+use crate::journal::{Journal, Point};
+use crate::plan::{DEAD, GROUP, HUGE_BYTES, LATE, Plan, SESSION, SINK};
+use crate::spy::{Mistake, Spy, Watch};
+use crate::support::generate::{self, Random};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemill::broker::{Broker, Headers, Outgoing, Outlet, RecordBatch, TopicPartition};
+use tidemill::checkpoint::Checkpoint;
+use tidemill::clock::{Clock, ManualClock};
+use tidemill::config::Idle;
+use tidemill::fate::Fate;
+use tidemill::lane::{Holding, Lane, Progress};
+use tidemill::metrics::LaneCounts;
+use tidemill::sim::{ClientOptions, Cluster, Faults, Injector, SimClient};
+use tidemill::task::State;
+
+/// Silence and transactions without an answer take some minutes at most.
+const CALM_ROUNDS: usize = 6_000;
+
+pub struct World {
+    pub plan: Plan,
+    pub cluster: Cluster,
+    pub journal: Rc<RefCell<Journal>>,
+    pub complaints: Vec<String>,
+    pub tally: Tally,
+    watch: Rc<Watch>,
+    clock: ManualClock,
+    random: Random,
+    clock_ms: i64,
+    places: Vec<Place>,
+    /// Frozen predecessors of lanes that run under the same transactional id.
+    twins: Vec<Running>,
+    writer: Writer,
+    lanes: usize,
+    ids: usize,
+}
+
+/// What happened, so that a test can see that enough did.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub lanes: usize,
+    pub crashes: usize,
+    pub stops: usize,
+    pub faults: u64,
+    pub closed_by_idle: u64,
+    pub closed_by_watermark: u64,
+    pub aborted: u64,
+    pub unknown: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Self) {
+        let Self { lanes, crashes, stops, faults, closed_by_idle, closed_by_watermark, aborted, unknown } = other;
+        self.lanes += lanes;
+        self.crashes += crashes;
+        self.stops += stops;
+        self.faults += faults;
+        self.closed_by_idle += closed_by_idle;
+        self.closed_by_watermark += closed_by_watermark;
+        self.aborted += aborted;
+        self.unknown += unknown;
+    }
+}
+
+#[derive(Default)]
+struct Place {
+    id: String,
+    running: Option<Running>,
+    /// Nothing happens here before.
+    until: Duration,
+}
+
+struct Running {
+    number: usize,
+    lane: Lane<Spy, ManualClock>,
+    injector: Injector,
+    counts: LaneCounts,
+}
+
+/// A producer of source records with transactions of its own.
+struct Writer {
+    client: Option<SimClient>,
+    topic: usize,
+    is_open: bool,
+}
+
+impl World {
+    pub fn new(plan: Plan, mistake: Option<Mistake>) -> Self {
+        let clock = ManualClock::at(plan.clock_ms);
+        let cluster = Cluster::virtual_time(&clock);
+        for (topic, partitions) in plan.sources.iter().chain(&[
+            (SINK, plan.outlets[0]),
+            (LATE, plan.outlets[1]),
+            (DEAD, plan.outlets[2]),
+        ]) {
+            cluster.create_topic(topic, *partitions);
+        }
+        if plan.limits {
+            cluster.set_max_message_bytes(LATE, 1_000);
+            cluster.set_max_message_bytes(DEAD, 1_000);
+        }
+        let journal = Rc::new(RefCell::new(Journal::default()));
+        let pipeline = plan.pipeline.as_ref().clone();
+        let watch =
+            Watch { cluster: cluster.clone(), clock: clock.clone(), journal: Rc::clone(&journal), pipeline, mistake };
+        let places = (0..plan.places).map(|place| Place { id: format!("id-{place}"), ..Place::default() });
+        let mut world = Self {
+            random: Random::new(plan.seed),
+            clock_ms: plan.clock_ms,
+            places: places.collect(),
+            plan,
+            cluster,
+            journal,
+            complaints: Vec::new(),
+            tally: Tally::default(),
+            watch: Rc::new(watch),
+            clock,
+            twins: Vec::new(),
+            writer: Writer { client: None, topic: 0, is_open: false },
+            lanes: 0,
+            ids: 0,
+        };
+        world.note();
+        world
+    }
+
+    /// The whole run.
+    pub fn run(&mut self) {
+        let mut quiet_until = Duration::ZERO;
+        for _ in 0..self.plan.ticks {
+            let now = self.clock.monotonic();
+            if now >= quiet_until && self.random.chance(300) {
+                self.write();
+            }
+            if self.random.chance(8) {
+                quiet_until = now + Duration::from_millis(self.random.pick(&[100, 1_000, 5_000]));
+                tracing::debug!(?quiet_until, "the sources fall silent");
+            }
+            if self.plan.restless && self.random.chance(15) {
+                self.unrest();
+            }
+            self.step_one();
+            let by = match self.random.between(1, 100) {
+                1 => 700,
+                _ if now < quiet_until => self.random.between(0, 200),
+                _ => self.random.pick(&[0, 0, 1, 5, 20]),
+            };
+            self.advance(Duration::from_millis(by as u64));
+            if !self.complaints.is_empty() {
+                return;
+            }
+        }
+        self.calm();
+        self.collect();
+    }
+
+    /// One lane, now and then one that was forgotten for long.
+    fn step_one(&mut self) {
+        let now = self.clock.monotonic();
+        if !self.twins.is_empty() && self.random.chance(30) {
+            let at = self.random.between(0, self.twins.len() as i64 - 1) as usize;
+            let mut twin = self.twins.swap_remove(at);
+            if self.step(&mut twin) {
+                self.twins.push(twin);
+            } else {
+                self.bury(twin);
+            }
+        }
+        let at = self.random.between(0, self.places.len() as i64 - 1) as usize;
+        if self.places[at].until > now {
+            return;
+        }
+        let Some(mut running) = self.places[at].running.take() else {
+            self.start(at);
+            return;
+        };
+        let mut alive = true;
+        for _ in 0..self.random.between(1, 4) {
+            alive = alive && self.step(&mut running);
+        }
+        if alive {
+            self.places[at].running = Some(running);
+        } else {
+            self.bury(running);
+            self.places[at].until = now + Duration::from_millis(self.random.pick(&[0, 100, 3_000]));
+            if !self.plan.static_members && self.random.chance(200) {
+                self.ids += 1;
+                self.places[at].id = format!("other-{}", self.ids);
+            }
+        }
+    }
+
+    fn start(&mut self, at: usize) {
+        let number = self.lanes;
+        self.lanes += 1;
+        let seed = self.random.next();
+        let id = self.places[at].id.clone();
+        tracing::info!(lane = number, %id, "starts");
+        let faults = if self.plan.faults == Faults::default() {
+            Faults::default()
+        } else {
+            Faults { seed, ..self.plan.faults.clone() }
+        };
+        let client = self.cluster.client(self.plan.client_options(&id, at, faults));
+        let injector = client.injector();
+        let mut pipeline = self.plan.pipeline.as_ref().clone();
+        match self.watch.mistake {
+            Some(Mistake::GraceOff) if pipeline.window.grace_ms > 0 => pipeline.window.grace_ms -= 1,
+            Some(Mistake::GraceOff) => pipeline.window.grace_ms = 1,
+            Some(Mistake::SizeOff) => {
+                let tumbling = pipeline.window.every_ms == pipeline.window.size_ms;
+                pipeline.window.size_ms += 1;
+                pipeline.window.every_ms += i64::from(tumbling);
+            }
+            _ => {}
+        }
+        let config = self.plan.config(Arc::new(pipeline));
+        let options = self.plan.lane_options(&config, number, seed);
+        let batch = RecordBatch::new(options.batch_bytes, options.batch_records);
+        let spy = Spy::new(client, Rc::clone(&self.watch), number, seed, batch);
+        let lane = Lane::new(config, options, spy, self.clock.clone());
+        self.places[at].running = Some(Running { number, lane, injector, counts: LaneCounts::default() });
+    }
+
+    /// One step of a lane; false if it is gone.
+    fn step(&mut self, running: &mut Running) -> bool {
+        let progress = running.lane.step(Duration::ZERO);
+        self.observe(running);
+        self.note();
+        match progress {
+            Ok(Progress::Closed) => false,
+            Ok(_) => true,
+            Err(stop) => {
+                self.tally.stops += 1;
+                let crashed = running.lane.broker_mut().is_dead();
+                self.tally.crashes += usize::from(crashed);
+                let fair = ["fenced twice", "transactions in a row failed", "FENCED_INSTANCE_ID"];
+                let excused = self.plan.faults != Faults::default() || !self.twins.is_empty() || self.plan.restless;
+                if !crashed && !(excused && fair.iter().any(|reason| stop.0.contains(reason))) {
+                    self.complaints.push(format!("lane {} stopped: {stop}", running.number));
+                }
+                tracing::info!(lane = running.number, %stop, crashed, "stopped");
+                false
+            }
+        }
+    }
+
+    /// Writes down where the lane's tasks stand, and checks that they count.
+    fn observe(&mut self, running: &mut Running) {
+        let mut points = Vec::new();
+        for holding in running.lane.holdings() {
+            match holding {
+                Holding::Running(task) => {
+                    let (_, ends) = self.cluster.bounds(&task.partition.topic, task.partition.partition).unwrap();
+                    if task.state() == State::Live {
+                        let at = self.clock.monotonic();
+                        let (position, watermark_ms) = (task.position(), task.watermark_ms());
+                        points.push((task.slot, Point { position, watermark_ms, high: ends.high_watermark, at }));
+                    }
+                }
+                Holding::Refused { partition, why } => self.complaints.push(format!("{partition} is refused: {why}")),
+                Holding::Taking { .. } => {}
+            }
+        }
+        for (slot, point) in points {
+            let life = running.lane.broker_mut().life(slot);
+            self.journal.borrow_mut().observe(life, point);
+        }
+        let counts = &mut running.counts;
+        let new = std::mem::take(&mut running.lane.counts);
+        counts.fates.add(&new.fates);
+        counts.closed_by_idle += new.closed_by_idle;
+        counts.closed_by_watermark += new.closed_by_watermark;
+        counts.aborted += new.aborted;
+        counts.unknown += new.unknown;
+        let fates = &counts.fates;
+        let met = [Fate::Ignored, Fate::Dead, Fate::Late, Fate::Merged].map(|fate| fates.fate(fate));
+        if fates.read != met.iter().sum::<u64>() {
+            self.complaints.push(format!("lane {}: {} records read, fates {met:?}", running.number, fates.read));
+        }
+    }
+
+    /// A lane's process is gone.
+    fn bury(&mut self, running: Running) {
+        self.tally.lanes += 1;
+        self.tally.faults += running.injector.injected();
+        self.tally.closed_by_idle += running.counts.closed_by_idle;
+        self.tally.closed_by_watermark += running.counts.closed_by_watermark;
+        self.tally.aborted += running.counts.aborted;
+        self.tally.unknown += running.counts.unknown;
+    }
+
+    /// A lane dies, leaves, freezes, or freezes and is replaced.
+    fn unrest(&mut self) {
+        let now = self.clock.monotonic();
+        let at = self.random.between(0, self.places.len() as i64 - 1) as usize;
+        let Some(mut running) = self.places[at].running.take() else { return };
+        match self.random.between(1, 10) {
+            1..=3 => {
+                tracing::info!(lane = running.number, "is killed");
+                self.bury(running);
+                self.places[at].until = now + Duration::from_millis(self.random.pick(&[0, 50, 2_000, 8_000]));
+            }
+            4..=6 => {
+                tracing::info!(lane = running.number, "is asked to shut down");
+                running.lane.shut_down();
+                self.places[at].running = Some(running);
+            }
+            7..=9 => {
+                tracing::info!(lane = running.number, "freezes");
+                let freeze = self.random.pick(&[SESSION / 2, SESSION, SESSION, 4 * SESSION]);
+                self.places[at].until = now + freeze;
+                self.places[at].running = Some(running);
+                if self.random.chance(300) {
+                    self.advance(SESSION / 2);
+                }
+            }
+            _ => {
+                tracing::info!(lane = running.number, "freezes and is replaced");
+                self.twins.push(running);
+            }
+        }
+    }
+
+    /// A burst of records.
+    fn write(&mut self) {
+        let source = self.random.between(0, self.plan.sources.len() as i64 - 1) as usize;
+        let (topic, partitions) = self.plan.sources[source];
+        let burst = self.random.pick(&[1, 1, 3, 12]);
+        let in_transaction = self.random.chance(80) || self.writer.is_open;
+        for _ in 0..burst {
+            let partition = self.random.between(0, i64::from(partitions) - 1) as i32;
+            self.write_one(source, topic, partition, in_transaction);
+        }
+        if in_transaction && self.random.chance(600) {
+            self.end_writing();
+        }
+    }
+
+    fn write_one(&mut self, source: usize, topic: &'static str, partition: i32, in_transaction: bool) {
+        let window = self.plan.pipeline.window;
+        let by = self.random.pick(&[0, 1, window.every_ms, window.every_ms, 2 * window.size_ms]);
+        self.clock_ms += self.random.between(0, by);
+        let mut record = generate::record(&self.random, &self.plan.pipeline, 0, self.clock_ms);
+        if self.plan.limits && self.random.chance(20) {
+            record.value = Some(vec![b'x'; HUGE_BYTES]);
+        }
+        if self.random.chance(300) {
+            self.clock.set_wall_ms(record.now_ms);
+        }
+        self.note();
+        let (key, value) = (record.key.as_deref(), record.value.as_deref());
+        if in_transaction && (!self.writer.is_open || self.writer.topic == source) {
+            let writer = self.writer.client.get_or_insert_with(|| {
+                let mut options = ClientOptions::new("writers", "writer", &[], topic);
+                options.message_bytes_max = 10_000_000;
+                self.cluster.client(options)
+            });
+            if !self.writer.is_open {
+                self.writer.topic = source;
+                self.writer.is_open = writer.renew_producer(false).is_ok() && writer.begin().is_ok();
+            }
+            let timestamp_ms = record.kafka_timestamp_ms.max(1);
+            let headers = Headers::default();
+            let outlet = Outlet::Sink;
+            let _ = writer.produce(&Outgoing { outlet, partition, timestamp_ms, key, value, headers, token: 0 });
+            let _ = writer.serve(&mut Vec::new());
+        } else {
+            let headers: [(&[u8], Option<&[u8]>); 2] = [(b"trace", Some(b"1")), (b"none", None)];
+            let headers = if self.random.chance(100) { &headers[..] } else { &[] };
+            self.cluster.append(topic, partition, record.kafka_timestamp_ms, key, value, headers);
+        }
+        self.note();
+    }
+
+    fn end_writing(&mut self) {
+        if let Some(mut writer) = self.writer.client.take_if(|_| self.writer.is_open) {
+            let commits = self.random.chance(600);
+            let _ = if commits { writer.commit() } else { writer.abort() };
+            self.writer.is_open = false;
+            tracing::debug!(commits, "a writer's transaction ends");
+            self.note();
+        }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.clock.advance(by);
+        self.note();
+    }
+
+    /// Writes down what can be seen from outside.
+    fn note(&mut self) {
+        let journal = &mut *self.journal.borrow_mut();
+        let wall_ms = self.clock.now_ms();
+        if journal.walls.last() != Some(&wall_ms) {
+            journal.walls.push(wall_ms);
+        }
+        for partition in self.plan.partitions() {
+            if let Some((_, ends)) = self.cluster.bounds(&partition.topic, partition.partition) {
+                journal.append(&partition, ends.high_watermark);
+            }
+        }
+        journal.commit(self.cluster.commit_history_from(GROUP, journal.commits.len()));
+    }
+
+    /// No more faults and no more records: everything must come to its end.
+    fn calm(&mut self) {
+        tracing::info!("calm");
+        self.end_writing();
+        for twin in std::mem::take(&mut self.twins) {
+            self.bury(twin);
+        }
+        for at in 0..self.places.len() {
+            self.places[at].until = Duration::ZERO;
+            if let Some(running) = &self.places[at].running {
+                running.injector.calm();
+            }
+        }
+        self.plan.faults = Faults::default();
+        for round in 0..CALM_ROUNDS {
+            for at in 0..self.places.len() {
+                match self.places[at].running.take() {
+                    None if at == 0 || round == 0 => self.start(at),
+                    None => {}
+                    Some(mut running) => match self.step(&mut running) {
+                        true => self.places[at].running = Some(running),
+                        false => self.bury(running),
+                    },
+                }
+            }
+            if !self.complaints.is_empty() || (round % 16 == 0 && self.is_settled()) {
+                return;
+            }
+            self.advance(Duration::from_millis(if round < 100 { 10 } else { 200 }));
+        }
+        let committed: Vec<_> = self.cluster.committed(GROUP).into_iter().collect();
+        let troubles: Vec<_> = self.places.iter().filter_map(|place| place.running.as_ref()?.lane.trouble()).collect();
+        self.complaints.push(format!("nothing settles: committed {committed:?}, troubles {troubles:?}"));
+    }
+
+    /// Every position is at the end, and no window is open that silence will close.
+    fn is_settled(&self) -> bool {
+        let committed = self.cluster.committed(GROUP);
+        let is_done = |partition: &TopicPartition| {
+            let Some(committed) = committed.get(partition) else { return false };
+            let Some((_, ends)) = self.cluster.bounds(&partition.topic, partition.partition) else { return false };
+            let is_closed = || {
+                self.plan.pipeline.window.idle == Idle::Off
+                    || Checkpoint::decode(&committed.metadata).is_ok_and(|it| it.replay_from == committed.offset)
+            };
+            committed.offset >= ends.high_watermark && is_closed()
+        };
+        self.plan.partitions().iter().all(is_done)
+    }
+
+    fn collect(&mut self) {
+        for at in 0..self.places.len() {
+            if let Some(running) = self.places[at].running.take() {
+                self.bury(running);
+            }
+        }
+    }
+}
