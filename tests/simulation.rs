@@ -5,31 +5,27 @@
 
 #![allow(unreachable_pub)] // nobody can reach anything in here
 
+#[path = "support"] // for rustfmt, which looks below simulation/ otherwise
 mod support {
     pub mod generate;
     pub mod model;
 }
-#[path = "simulation/journal.rs"]
-mod journal;
-#[path = "simulation/oracle.rs"]
-mod oracle;
-#[path = "simulation/plan.rs"]
-mod plan;
-#[path = "simulation/planted.rs"]
-mod planted;
-#[path = "simulation/spy.rs"]
-mod spy;
-#[path = "simulation/visible.rs"]
-mod visible;
-#[path = "simulation/world.rs"]
-mod world;
+mod simulation {
+    pub mod journal;
+    pub mod oracle;
+    pub mod plan;
+    pub mod planted;
+    pub mod spy;
+    pub mod visible;
+    pub mod world;
+}
 
-use oracle::Verdicts;
-use plan::Plan;
-use spy::Mistake;
+use simulation::oracle::Verdicts;
+use simulation::plan::Plan;
+use simulation::spy::Mistake;
+use simulation::world::{Tally, World};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use world::{Tally, World};
 
 /// Runs one seed; the complaints are empty if all went as it must.
 fn run(seed: u64, mistake: Option<Mistake>) -> (Vec<String>, Verdicts, Tally) {

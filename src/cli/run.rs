@@ -3,20 +3,19 @@
 //! HTTP answers from the first moment, so that an operator sees what the worker waits for; brokers and topics that are
 //! not there yet are waited for, not died of.
 
-use crate::broker::{CommitOffset, Committed, TopicPartition};
+use crate::broker::TopicPartition;
 use crate::checkpoint::Digest;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StartAt};
 use crate::error::{BrokerError, ErrorKind};
 use crate::http;
 use crate::instance::{Instance, transactional_id};
-use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids};
+use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids, pin_start, source_partitions};
 use crate::lane::{Lane, LaneOptions};
 use crate::metrics::Metrics;
 use crate::status::Phase;
 use crate::worker::{self, Lanes, Shared};
 use anyhow::{Context, bail};
-use regex::Regex;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,9 +101,7 @@ pub(super) fn start(
 ) -> anyhow::Result<Option<Lanes>> {
     let mut admin = Admin::connect(&config.kafka, ANSWER_MAX)?;
     let Some(partitions) = wait_for(shared, clock, || topics(&mut admin, config))? else { return Ok(None) };
-    if config.pipeline.start == StartAt::Latest
-        && wait_for(shared, clock, || pin_start(&mut admin, &partitions))?.is_none()
-    {
+    if config.pipeline.start == StartAt::Latest && wait_for(shared, clock, || pin(&mut admin, &partitions))?.is_none() {
         return Ok(None);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -164,52 +161,33 @@ fn wait_for<T>(
     Ok(None)
 }
 
-/// All partitions of the source topics; every topic that is named must be there, those written to as well.
+/// All partitions of the source. Every topic that is named must be there, those written to as well.
 fn topics(admin: &mut Admin, config: &Config) -> Result<Vec<TopicPartition>, BrokerError> {
+    let own: Vec<_> = [Some(&config.sink.topic), config.late.as_ref(), config.dead_letter.as_ref()]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect();
     let there = admin.topics()?;
-    let find = |name: &str| there.iter().find(|(topic, _)| topic == name);
-    let written = [Some(&config.sink.topic), config.late.as_ref(), config.dead_letter.as_ref()];
-    let names = config.topics.patterns.iter().filter(|pattern| !pattern.starts_with('^'));
-    for name in names.chain(written.into_iter().flatten()) {
-        if find(name).is_none() {
+    let named = config.topics.patterns.iter().filter(|pattern| !pattern.starts_with('^'));
+    for name in named.chain(&own) {
+        if !there.iter().any(|(topic, _)| topic == name) {
             return Err(BrokerError::retry(format!(
                 "topic `{name}` is missing: `tidemill check FILE --connect` prints the command that creates it"
             )));
         }
     }
-    let mut partitions = Vec::new();
-    for pattern in &config.topics.patterns {
-        let expression = pattern.starts_with('^').then(|| Regex::new(pattern)).transpose();
-        let expression = expression.map_err(|error| BrokerError::fatal(error.to_string()))?;
-        for (topic, count) in &there {
-            if expression.as_ref().map_or(topic == pattern, |expression| expression.is_match(topic)) {
-                let topic: Arc<str> = topic.as_str().into();
-                partitions.extend((0..*count).map(|partition| TopicPartition { topic: topic.clone(), partition }));
-            }
-        }
-    }
-    partitions.sort();
-    partitions.dedup();
-    Ok(partitions)
+    source_partitions(admin, &config.topics.patterns, &own)
 }
 
 /// `source.start: latest` for a group without any position: the ends are committed before anybody joins, or a partition
-/// that moves early would begin somewhere else. The coordinator refuses it once the group has members: then somebody
-/// else has done it.
-fn pin_start(admin: &mut Admin, partitions: &[TopicPartition]) -> Result<(), BrokerError> {
-    if !admin.positions()?.is_empty() {
-        return Ok(());
-    }
-    let logs = admin.logs(partitions)?;
-    let pin = |(partition, offset): (&TopicPartition, i64)| CommitOffset {
-        partition: partition.clone(),
-        committed: Committed { offset, metadata: String::new() },
-    };
-    let pins: Vec<_> = partitions.iter().zip(logs.iter().map(|log| log.ends.last_stable)).map(pin).collect();
-    match admin.set_positions(&pins) {
-        Err(error) if error.kind == ErrorKind::Abort => Ok(()),
-        outcome => outcome,
-    }
+/// that moves early would begin somewhere else.
+fn pin(admin: &mut Admin, partitions: &[TopicPartition]) -> Result<(), BrokerError> {
+    pin_start(admin, partitions, |_, _| String::new()).map(|pinned| {
+        if pinned {
+            tracing::info!(partitions = partitions.len(), "source.start is latest: the group begins at the ends");
+        }
+    })
 }
 
 /// Waits for the lanes; the first that fails stops the others. The exit code.

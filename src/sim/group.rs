@@ -83,6 +83,10 @@ impl Group {
                 for owner in self.owners.values_mut().chain(self.targets.values_mut()).filter(|owner| **owner == old) {
                     *owner = id;
                 }
+                // What the predecessor was giving back when it died would else be nobody's for ever.
+                for (partition, _) in self.owners.iter().filter(|(_, owner)| **owner == id) {
+                    self.targets.entry(partition.clone()).or_insert(id);
+                }
             }
             None => self.rebalance(topics),
         }

@@ -3,12 +3,12 @@
 //! Where a clock had a say, the model is told what was committed about it; that is never taken on trust: each raise and
 //! each verdict must have been possible when it was made, and every commit must say exactly what the model says there.
 
-use crate::journal::{Commit, Point};
-use crate::plan::{DEAD, LATE};
+use super::journal::{Commit, Point};
+use super::plan::{DEAD, LATE};
+use super::visible::{Rejected, Visible};
+use super::world::World;
 use crate::support::model::result::ModelWindow;
 use crate::support::model::{Fate, GuardClock, ModelTask, json::Json, murmur2, time};
-use crate::visible::{Rejected, Visible};
-use crate::world::World;
 use std::collections::BTreeMap;
 use tidemill::broker::TopicPartition;
 use tidemill::checkpoint::{Checkpoint, LEN_MAX};
@@ -125,7 +125,7 @@ impl Trial<'_> {
             self.complaints.push(format!("{left} records are not committed"));
         }
         let end = self.world.cluster.bounds(&partition.topic, partition.partition).map(|(_, ends)| ends.high_watermark);
-        let committed = self.world.cluster.committed(crate::plan::GROUP).get(partition).map(|it| it.offset);
+        let committed = self.world.cluster.committed(super::plan::GROUP).get(partition).map(|it| it.offset);
         if committed != end {
             self.complaints.push(format!("committed is {committed:?}, the end is {end:?}"));
         }
@@ -242,8 +242,7 @@ impl Trial<'_> {
         let rejected = self.rejected.remove(&record.offset).unwrap_or_default();
         let future = rejected.first().is_some_and(|rejected| rejected.reason() == "future");
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        let fate =
-            self.model.record(record.offset, record.timestamp_ms, key, value, GuardClock::Told(future));
+        let fate = self.model.record(record.offset, record.timestamp_ms, key, value, GuardClock::Told(future));
         self.windows.extend(self.model.closed());
         self.verdicts.records += 1;
         match fate {
@@ -258,9 +257,9 @@ impl Trial<'_> {
                 self.last_merged = record.offset;
             }
         }
-        let time_ms = value.and_then(Json::read).and_then(|value| {
-            time::event_time_ms(&pipeline.time, &value, record.timestamp_ms)
-        });
+        let time_ms = value
+            .and_then(Json::read)
+            .and_then(|value| time::event_time_ms(&pipeline.time, &value, record.timestamp_ms));
         if let Some(split_ms) = self.split.take()
             && !(matches!(fate, Fate::Merged { .. }) && time_ms >= Some(split_ms))
         {
@@ -347,7 +346,10 @@ fn mismatch(world: &World, fate: Fate, reason: &str, record: &Stored, seen: &Rej
         ("partition", seen.partition == partition),
         ("key", seen.record.key.as_deref() == key),
         ("value", seen.record.value.as_ref() == value),
-        ("truncated", truncated.is_none_or(|len| plan.limits && record.value.as_ref().map(Vec::len) == Some(len as usize))),
+        (
+            "truncated",
+            truncated.is_none_or(|len| plan.limits && record.value.as_ref().map(Vec::len) == Some(len as usize)),
+        ),
         ("timestamp", seen.number("tidemill.timestamp") == Some(record.timestamp_ms)),
         ("lateness", (seen.number("tidemill.watermark"), seen.number("tidemill.window_end")) == lateness),
         ("headers", seen.record.headers.starts_with(&record.headers)),

@@ -148,7 +148,9 @@ impl Plan {
     pub fn partitions(&self) -> Vec<TopicPartition> {
         let of = |(topic, count): &(&str, i32)| {
             let topic: Arc<str> = Arc::from(*topic);
-            (0..*count).map(move |partition| TopicPartition { topic: Arc::clone(&topic), partition }).collect::<Vec<_>>()
+            (0..*count)
+                .map(move |partition| TopicPartition { topic: Arc::clone(&topic), partition })
+                .collect::<Vec<_>>()
         };
         self.sources.iter().flat_map(of).collect()
     }

@@ -1,7 +1,7 @@
 //! The simulation is tested itself: each planted mistake must be caught by some seed.
 
+use super::spy::Mistake;
 use crate::run;
-use crate::spy::Mistake;
 
 /// Fails if none of so many seeds catches the mistake.
 fn catch(mistake: Mistake, seeds: u64) {

@@ -2,8 +2,8 @@
 //!
 //! Mistakes are made here, between a correct lane and a correct broker, so that no production code carries them.
 
-use crate::journal::{Journal, Life};
-use crate::plan::GROUP;
+use super::journal::{Journal, Life};
+use super::plan::GROUP;
 use crate::support::generate::Random;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

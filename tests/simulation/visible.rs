@@ -1,6 +1,6 @@
 //! What a read_committed reader finds in the topics of results, late records and dead letters.
 
-use crate::plan::{DEAD, LATE, Plan, SINK};
+use super::plan::{DEAD, LATE, Plan, SINK};
 use crate::support::model::json::Json;
 use crate::support::model::murmur2;
 use crate::support::model::result::{ModelWindow, read_result};

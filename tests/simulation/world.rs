@@ -2,9 +2,9 @@
 //!
 //! One thread and one clock that the world turns. Judges nothing but the lanes' own complaints.
 
-use crate::journal::{Journal, Point};
-use crate::plan::{DEAD, GROUP, HUGE_BYTES, LATE, Plan, SESSION, SINK};
-use crate::spy::{Mistake, Spy, Watch};
+use super::journal::{Journal, Point};
+use super::plan::{DEAD, GROUP, HUGE_BYTES, LATE, Plan, SESSION, SINK};
+use super::spy::{Mistake, Spy, Watch};
 use crate::support::generate::{self, Random};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -94,11 +94,9 @@ impl World {
     pub fn new(plan: Plan, mistake: Option<Mistake>) -> Self {
         let clock = ManualClock::at(plan.clock_ms);
         let cluster = Cluster::virtual_time(&clock);
-        for (topic, partitions) in plan.sources.iter().chain(&[
-            (SINK, plan.outlets[0]),
-            (LATE, plan.outlets[1]),
-            (DEAD, plan.outlets[2]),
-        ]) {
+        for (topic, partitions) in
+            plan.sources.iter().chain(&[(SINK, plan.outlets[0]), (LATE, plan.outlets[1]), (DEAD, plan.outlets[2])])
+        {
             cluster.create_topic(topic, *partitions);
         }
         if plan.limits {
@@ -230,12 +228,28 @@ impl World {
 
     /// One step of a lane; false if it is gone.
     fn step(&mut self, running: &mut Running) -> bool {
+        self.progress(running).is_some_and(|progress| progress != Progress::Closed)
+    }
+
+    /// Steps while there is something to do, within reason.
+    fn step_much(&mut self, running: &mut Running) -> bool {
+        for _ in 0..100 {
+            match self.progress(running) {
+                Some(Progress::Busy) => {}
+                Some(Progress::Idle) => return true,
+                Some(Progress::Closed) | None => return false,
+            }
+        }
+        true
+    }
+
+    /// One step of a lane; `None` if it has stopped.
+    fn progress(&mut self, running: &mut Running) -> Option<Progress> {
         let progress = running.lane.step(Duration::ZERO);
         self.observe(running);
         self.note();
         match progress {
-            Ok(Progress::Closed) => false,
-            Ok(_) => true,
+            Ok(progress) => Some(progress),
             Err(stop) => {
                 self.tally.stops += 1;
                 let crashed = running.lane.broker_mut().is_dead();
@@ -246,7 +260,7 @@ impl World {
                     self.complaints.push(format!("lane {} stopped: {stop}", running.number));
                 }
                 tracing::info!(lane = running.number, %stop, crashed, "stopped");
-                false
+                None
             }
         }
     }
@@ -428,7 +442,7 @@ impl World {
                 match self.places[at].running.take() {
                     None if at == 0 || round == 0 => self.start(at),
                     None => {}
-                    Some(mut running) => match self.step(&mut running) {
+                    Some(mut running) => match self.step_much(&mut running) {
                         true => self.places[at].running = Some(running),
                         false => self.bury(running),
                     },
@@ -444,8 +458,15 @@ impl World {
         self.complaints.push(format!("nothing settles: committed {committed:?}, troubles {troubles:?}"));
     }
 
-    /// Every position is at the end, and no window is open that silence will close.
+    /// Every position is at the end, no window is open that silence will close, and no transaction hides results.
     fn is_settled(&self) -> bool {
+        let is_stable = |(topic, partitions): (&str, i32)| {
+            let ends = |partition| self.cluster.bounds(topic, partition).map(|(_, ends)| ends);
+            (0..partitions).filter_map(ends).all(|ends| ends.last_stable == ends.high_watermark)
+        };
+        if ![SINK, LATE, DEAD].into_iter().zip(self.plan.outlets).all(is_stable) {
+            return false;
+        }
         let committed = self.cluster.committed(GROUP);
         let is_done = |partition: &TopicPartition| {
             let Some(committed) = committed.get(partition) else { return false };
