@@ -69,7 +69,9 @@ pub fn check_property(name: &str, value: &str) -> Result<(), String> {
         };
         return conf.set(name, value).map_err(refusal);
     }
-    let names = conf.names();
+    let mut names = conf.names();
+    // The one alias that is better known than its property.
+    names.push("linger.ms".into());
     let distance = |known: &&String| strsim::damerau_levenshtein(known, &name.to_ascii_lowercase().replace('_', "."));
     let nearest = names.iter().min_by_key(distance).filter(|known| distance(known) <= 1 + name.len() / 6);
     let hint = nearest.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
