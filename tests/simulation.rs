@@ -20,7 +20,7 @@ mod simulation {
     pub mod world;
 }
 
-use simulation::oracle::Verdicts;
+use simulation::oracle::{self, Verdicts};
 use simulation::plan::Plan;
 use simulation::spy::Mistake;
 use simulation::world::{Tally, World};

@@ -5,7 +5,7 @@
 use super::consumer::Membership;
 use super::context::Context;
 use super::list::PartitionList;
-use super::native::{Client, Code, Failure, Role, explain, millis};
+use super::native::{Client, Code, Failure, OK, Role, explain, millis};
 use super::outgoing::{Message, Topic};
 use super::properties::Properties;
 use super::questions::Questions;
@@ -15,11 +15,10 @@ use rdkafka_sys as rd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long one call of ours waits; what takes longer is called again by the lane.
-const PATIENCE: Duration = Duration::from_millis(20);
-/// How long one call of librdkafka waits. Its flush, which begins every commit and abort, sleeps for the whole of this
-/// unless a failed delivery wakes it: so it is short.
-const SLICE: Duration = Duration::from_millis(1);
+/// How long one call waits; what takes longer is called again by the lane.
+const SLICE: Duration = Duration::from_millis(20);
+/// How long one flush of librdkafka waits: it sleeps for the whole of this unless a failed delivery wakes it.
+const FLUSH_MS: i32 = 1;
 /// How long dropping a producer may hold the lane up.
 const DROP: Duration = Duration::from_millis(20);
 
@@ -60,7 +59,7 @@ impl Producer {
     /// Fences every older producer with this id and settles its transaction.
     pub(super) fn init(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(PATIENCE))) };
+        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(SLICE))) };
         self.meaning("init_transactions", outcome)?;
         self.ready = true;
         Ok(())
@@ -77,6 +76,7 @@ impl Producer {
     pub(super) fn begin(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive.
         let outcome = unsafe { Failure::check(rd::rd_kafka_begin_transaction(self.client.raw())) };
+        self.client.context().inbox().failed = None;
         self.meaning("begin_transaction", outcome)
     }
 
@@ -128,7 +128,7 @@ impl Producer {
                 self.client.raw(),
                 list.raw(),
                 membership.raw(),
-                millis(PATIENCE),
+                millis(SLICE),
             ))
         };
         self.meaning("send_offsets_to_transaction", outcome)
@@ -136,9 +136,12 @@ impl Producer {
 
     /// See [`crate::broker::Broker::commit`].
     pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
+        // Flushed first, so that librdkafka's call does not sleep; and called in any case, because only it knows of a
+        // transaction that has failed while records still wait.
+        let timeout_ms = if self.flush() { millis(SLICE) } else { FLUSH_MS };
         // SAFETY: the client is alive; deliveries are called back on this thread.
-        let slice = || unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(SLICE))) };
-        let outcome = self.in_slices("commit_transaction", slice);
+        let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), timeout_ms)) };
+        let outcome = self.meaning("commit_transaction", outcome);
         if outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Abort) {
             self.hear_refusals();
         }
@@ -148,26 +151,31 @@ impl Producer {
     /// See [`crate::broker::Broker::abort`].
     pub(super) fn abort(&mut self) -> Result<(), BrokerError> {
         // SAFETY: as in `commit`.
-        let slice = || unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
-        self.in_slices("abort_transaction", slice)
+        let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
+        self.meaning("abort_transaction", outcome)
+    }
+
+    /// True once everything is delivered; waits for a slice.
+    fn flush(&self) -> bool {
+        let deadline = Instant::now() + SLICE;
+        loop {
+            // SAFETY: the client is alive.
+            if unsafe { rd::rd_kafka_flush(self.client.raw(), FLUSH_MS) } == OK {
+                return true;
+            }
+            // After a failed delivery the rest may stay where it is.
+            if self.client.context().inbox().failed.is_some() || Instant::now() >= deadline {
+                return false;
+            }
+        }
     }
 
     /// The failure of a delivery is known to the transaction a moment before it is reported.
     fn hear_refusals(&self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + SLICE;
         while self.client.context().inbox().refused.is_empty() && Instant::now() < deadline {
             // SAFETY: the client is alive.
             unsafe { rd::rd_kafka_poll(self.client.raw(), 1) };
-        }
-    }
-
-    fn in_slices(&self, call: &str, slice: impl Fn() -> Result<(), Failure>) -> Result<(), BrokerError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.meaning(call, slice()) {
-                Err(error) if error.kind == ErrorKind::Retry && Instant::now() < deadline => {}
-                outcome => return outcome,
-            }
         }
     }
 
@@ -212,6 +220,12 @@ fn kind(failure: &Failure, lost: bool) -> ErrorKind {
         _ if failure.abort => ErrorKind::Abort,
         _ if failure.retriable => ErrorKind::Retry,
         Code::RD_KAFKA_RESP_ERR__TIMED_OUT | Code::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS => ErrorKind::Retry,
+        // A call that resumes another may meet it half-way.
+        Code::RD_KAFKA_RESP_ERR__STATE
+            if ["CommittingTransaction", "AbortingTransaction"].iter().any(|state| failure.text.contains(state)) =>
+        {
+            ErrorKind::Retry
+        }
         _ => ErrorKind::Fatal,
     }
 }

@@ -236,7 +236,7 @@ impl World {
         for _ in 0..100 {
             match self.progress(running) {
                 Some(Progress::Busy) => {}
-                Some(Progress::Idle) => return true,
+                Some(Progress::Idle | Progress::Waiting) => return true,
                 Some(Progress::Closed) | None => return false,
             }
         }
