@@ -6,7 +6,7 @@ use super::events::Event;
 use super::list::{self, Line};
 use super::native::{Code, OK, explain, text};
 use crate::broker::{TopicId, TopicPartition};
-use rdkafka_sys as rd;
+use rdkafka_sys::{self as rd, rd_kafka_AclOperation_t as Acl};
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,17 @@ pub struct Topic {
     pub id: TopicId,
     /// Number of its partitions.
     pub partitions: i32,
+    /// What this user may do with it; `None` if the cluster does not say.
+    pub rights: Option<Rights>,
+}
+
+/// What a user may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Fetch records and commit positions.
+    pub read: bool,
+    /// Produce records.
+    pub write: bool,
 }
 
 /// A consumer group as its coordinator describes it.
@@ -178,7 +189,14 @@ unsafe fn topic(raw: *const rd::rd_kafka_TopicDescription_t) -> Result<Topic, (S
                 *to = from;
             }
         }
-        Ok(Topic { name, id: TopicId(bytes), partitions: i32::try_from(partitions).unwrap_or(i32::MAX) })
+        let mut count = 0;
+        let allowed = rd::rd_kafka_TopicDescription_authorized_operations(raw, &mut count);
+        let rights = (!allowed.is_null() && count > 0).then(|| {
+            let allowed = std::slice::from_raw_parts(allowed, count);
+            let may = |operation| allowed.contains(&operation) || allowed.contains(&Acl::RD_KAFKA_ACL_OPERATION_ALL);
+            Rights { read: may(Acl::RD_KAFKA_ACL_OPERATION_READ), write: may(Acl::RD_KAFKA_ACL_OPERATION_WRITE) }
+        });
+        Ok(Topic { name, id: TopicId(bytes), partitions: i32::try_from(partitions).unwrap_or(i32::MAX), rights })
     }
 }
 
