@@ -280,7 +280,7 @@ impl World {
                 self.tally.crashes += usize::from(crashed);
                 let fair = ["fenced twice", "transactions in a row failed", "FENCED_INSTANCE_ID"];
                 let excused = self.plan.faults != Faults::default() || !self.twins.is_empty() || self.plan.restless;
-                if !crashed && !(excused && fair.iter().any(|reason| stop.0.contains(reason))) {
+                if !(crashed || excused && fair.iter().any(|reason| stop.0.contains(reason))) {
                     self.complaints.push(format!("lane {} stopped: {stop}", running.number));
                 }
                 tracing::info!(lane = running.number, %stop, crashed, "stopped");
