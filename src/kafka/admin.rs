@@ -167,7 +167,7 @@ impl Admin {
     /// Fatal: the cluster refuses one; retry: nobody answered.
     pub fn create_topics(&mut self, topics: &[NewTopic]) -> Result<(), BrokerError> {
         let id = self.mailbox.create(topics, self.timeout)?;
-        let Reply::Created(results) = self.reply(id, "creation of topics")? else { return Err(odd()) };
+        let Reply::Topical(results) = self.reply(id, "creation of topics")? else { return Err(odd()) };
         for (name, code, reason) in results {
             if code != OK && code != Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS {
                 let message = format!("cannot create topic `{name}`: {}: {reason}", explain(code));
@@ -184,6 +184,21 @@ impl Admin {
             }
         }
         Ok(())
+    }
+
+    /// Deletes a topic with everything in it. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// Fatal: the cluster refuses it; retry: nobody answered.
+    pub fn delete_topic(&mut self, name: &str) -> Result<(), BrokerError> {
+        let id = self.mailbox.delete_topic(name, self.timeout)?;
+        let Reply::Topical(results) = self.reply(id, "deletion of a topic")? else { return Err(odd()) };
+        match results.first() {
+            Some((name, code, reason)) if *code != OK && *code != Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => {
+                Err(BrokerError::fatal(format!("cannot delete topic `{name}`: {}: {reason}", explain(*code))))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What each log holds, in the order of `partitions`.

@@ -62,7 +62,8 @@ pub(super) enum Reply {
     Offsets(Vec<Line>),
     Changed(Vec<Line>),
     Topics(Vec<Result<Topic, (String, Code)>>),
-    Created(Vec<(String, Code, String)>),
+    /// Created or deleted.
+    Topical(Vec<(String, Code, String)>),
     Configs(Vec<(String, String)>),
     Groups(Vec<Group>),
     Failed(Code, String),
@@ -91,7 +92,8 @@ pub(super) unsafe fn read(event: &Event) -> Reply {
         if code != OK {
             return Reply::Failed(code, text(rd::rd_kafka_event_error_string(event)));
         }
-        match rd::rd_kafka_event_type(event) {
+        let kind = rd::rd_kafka_event_type(event);
+        match kind {
             rd::RD_KAFKA_EVENT_LISTOFFSETS_RESULT => {
                 let infos = rd::rd_kafka_ListOffsets_result_infos(event.cast(), &mut count);
                 let line = |info: &*const rd::rd_kafka_ListOffsetsResultInfo_t| {
@@ -110,14 +112,19 @@ pub(super) unsafe fn read(event: &Event) -> Reply {
                 let topics = rd::rd_kafka_DescribeTopics_result_topics(event.cast(), &mut count);
                 Reply::Topics(array(topics, count).iter().map(|raw| topic(*raw)).collect())
             }
-            rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => {
-                let topics = rd::rd_kafka_CreateTopics_result_topics(event.cast(), &mut count);
-                let created = |raw: &*const rd::rd_kafka_topic_result_t| {
+            rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT | rd::RD_KAFKA_EVENT_DELETETOPICS_RESULT => {
+                let topics = match kind {
+                    rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => {
+                        rd::rd_kafka_CreateTopics_result_topics(event.cast(), &mut count)
+                    }
+                    _ => rd::rd_kafka_DeleteTopics_result_topics(event.cast(), &mut count),
+                };
+                let topical = |raw: &*const rd::rd_kafka_topic_result_t| {
                     let name = text(rd::rd_kafka_topic_result_name(*raw));
                     let reason = text(rd::rd_kafka_topic_result_error_string(*raw));
                     (name, rd::rd_kafka_topic_result_error(*raw), reason)
                 };
-                Reply::Created(array(topics, count).iter().map(created).collect())
+                Reply::Topical(array(topics, count).iter().map(topical).collect())
             }
             rd::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT => {
                 let resources = rd::rd_kafka_DescribeConfigs_result_resources(event.cast(), &mut count);

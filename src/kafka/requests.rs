@@ -117,6 +117,19 @@ impl Mailbox {
         Ok(options.id)
     }
 
+    /// Deletes a topic.
+    pub(super) fn delete_topic(&mut self, name: &str, timeout: Duration) -> Result<u64, BrokerError> {
+        let name = c_string(name)?;
+        let options = self.options(Op::RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout);
+        // SAFETY: as in `offsets`.
+        unsafe {
+            let mut request = rd::rd_kafka_DeleteTopic_new(name.as_ptr());
+            rd::rd_kafka_DeleteTopics(self.client(), &mut request, 1, options.raw, self.queue.raw());
+            rd::rd_kafka_DeleteTopic_destroy(request);
+        }
+        Ok(options.id)
+    }
+
     /// Asks for identity and partitions of topics.
     pub(super) fn topics(&mut self, names: &[&str], timeout: Duration) -> Result<u64, BrokerError> {
         let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<_>, _>>()?;
