@@ -20,7 +20,7 @@ mod simulation {
     pub mod world;
 }
 
-use simulation::oracle::Verdicts;
+use simulation::oracle::{self, Verdicts};
 use simulation::plan::Plan;
 use simulation::spy::Mistake;
 use simulation::world::{Tally, World};
@@ -88,10 +88,36 @@ fn one_seed() {
 
 #[test]
 fn a_thousand_seeds_agree_with_the_model() {
-    check(0..1_000);
+    let (verdicts, tally) = check(0..1_000);
+    enough(&verdicts, &tally);
 }
 
 #[test]
 fn another_thousand_seeds_agree_with_the_model() {
-    check(1_000..2_000);
+    let (verdicts, tally) = check(1_000..2_000);
+    enough(&verdicts, &tally);
+}
+
+/// A simulation in which little happens proves little.
+fn enough(verdicts: &Verdicts, tally: &Tally) {
+    println!("{verdicts:?}\n{tally:?}");
+    let counts = [
+        ("merged", verdicts.merged, 100_000),
+        ("late", verdicts.late, 10_000),
+        ("partly late", verdicts.partly_late, 1_000),
+        ("future", verdicts.future, 5_000),
+        ("windows", verdicts.windows, 100_000),
+        ("raises by silence", verdicts.raises, 1_000),
+        ("commits between window ends", verdicts.splits, 1_000),
+        ("most guard steps at once", verdicts.guard_steps_max, 4),
+        ("lanes", tally.lanes, 5_000),
+        ("crashes", tally.crashes, 1_000),
+        ("faults", tally.faults as usize, 100_000),
+        ("windows closed by silence", tally.closed_by_idle as usize, 1_000),
+        ("aborts", tally.aborted as usize, 5_000),
+        ("commits of unknown outcome", tally.unknown as usize, 500),
+    ];
+    for (what, seen, least) in counts {
+        assert!(seen >= least, "only {seen} {what}, {least} are wanted");
+    }
 }

@@ -218,3 +218,9 @@ impl Drop for KafkaBroker {
         self.close(Duration::from_millis(100));
     }
 }
+
+/// A lane's broker is made on one thread and used on another.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<KafkaBroker>();
+};

@@ -78,6 +78,7 @@ impl Producer {
     pub(super) fn begin(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive.
         let outcome = unsafe { Failure::check(rd::rd_kafka_begin_transaction(self.client.raw())) };
+        self.client.context().inbox().failed = None;
         self.meaning("begin_transaction", outcome)
     }
 
@@ -137,7 +138,9 @@ impl Producer {
 
     /// See [`crate::broker::Broker::commit`].
     pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
-        self.flush()?;
+        // First, so that librdkafka's own flush does not sleep; and committed in any case, because only the commit knows
+        // of a transaction that has failed while records still wait.
+        self.flush();
         // SAFETY: the client is alive; deliveries are called back on this thread.
         let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(END))) };
         let outcome = self.end("commit_transaction", outcome);
@@ -154,16 +157,11 @@ impl Producer {
         self.end("abort_transaction", outcome)
     }
 
-    /// Waits for deliveries, failed ones included: what became of them is the commit's to say.
-    fn flush(&self) -> Result<(), BrokerError> {
+    /// Waits for deliveries, failed ones included, but not for long.
+    fn flush(&self) {
         let deadline = Instant::now() + PATIENCE;
         // SAFETY: as in `commit`.
-        while unsafe { rd::rd_kafka_flush(self.client.raw(), millis(FLUSH)) } != OK {
-            if Instant::now() >= deadline {
-                return Err(BrokerError::retry("records still wait to be written"));
-            }
-        }
-        Ok(())
+        while unsafe { rd::rd_kafka_flush(self.client.raw(), millis(FLUSH)) } != OK && Instant::now() < deadline {}
     }
 
     /// What the end of a transaction means. It has three steps inside librdkafka (2.12.1), which answer through one
@@ -243,6 +241,12 @@ fn kind(failure: &Failure, lost: bool) -> ErrorKind {
         _ if failure.abort => ErrorKind::Abort,
         _ if failure.retriable => ErrorKind::Retry,
         Code::RD_KAFKA_RESP_ERR__TIMED_OUT | Code::RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS => ErrorKind::Retry,
+        // A call that resumes another may meet it half-way.
+        Code::RD_KAFKA_RESP_ERR__STATE
+            if ["CommittingTransaction", "AbortingTransaction"].iter().any(|state| failure.text.contains(state)) =>
+        {
+            ErrorKind::Retry
+        }
         _ => ErrorKind::Fatal,
     }
 }

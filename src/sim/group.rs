@@ -172,7 +172,9 @@ impl Group {
     /// Takes this share of a member's partitions away for no reason; they find an owner when it lets go.
     pub(super) fn disturb(&mut self, id: MemberId, mut choose: impl FnMut() -> bool) {
         self.generation += 1;
-        self.targets.retain(|_, target| *target != id || !choose());
+        let Some(member) = self.members.get(&id) else { return };
+        // What it has not been told of yet it will never let go of.
+        self.targets.retain(|partition, target| *target != id || !member.told.contains(partition) || !choose());
     }
 
     /// Finds an owner for every partition: the last one where the balance allows it.

@@ -52,6 +52,8 @@ impl Harness for Apache {
 
     fn limit_message_bytes(&mut self, topic: &str, bytes: usize) {
         self.admin.set_topic_config(topic, "max.message.bytes", &bytes.to_string()).expect("the limit is set");
+        // The controller has it now; the log follows at the broker's next look.
+        std::thread::sleep(MARKERS);
     }
 
     fn append(&mut self, topic: &str, partition: i32, record: &Rec) -> i64 {

@@ -43,17 +43,18 @@ fn transactions_back_to_back_take_milliseconds() {
     let mut lane = Lane::new(options(kafka, &topic, &sink, &unique("group")));
     let all = lane.begin_at_zero(1);
     lane.producer();
-    let since = Instant::now();
+    let mut fastest = Duration::MAX;
     for round in 0..20 {
+        let since = Instant::now();
         lane.broker.begin().unwrap();
         for index in 0..100 {
             lane.produce(0, b"k", b"v", index);
         }
         lane.commit(&[position(&all[0], round, "")]).unwrap();
+        fastest = fastest.min(since.elapsed());
     }
-    let each = since.elapsed() / 20;
-    println!("a transaction of 100 records: {each:?}");
-    assert!(each < Duration::from_millis(90), "{each:?}: commits wait for a poll or a back-off");
+    println!("the fastest of 20 transactions of 100 records: {fastest:?}");
+    assert!(fastest < Duration::from_millis(60), "{fastest:?}: commits wait for a poll or a back-off");
     let since = Instant::now();
     lane.broker.begin().unwrap();
     for index in 0..20_000 {

@@ -7,6 +7,7 @@ use crate::support::subject::{Subject, TOPIC_ID};
 use std::time::Duration;
 use tidemill::checkpoint::Checkpoint;
 use tidemill::clock::ManualClock;
+use tidemill::config::{Aggregate, AggregateKind, TimeSource};
 use tidemill::task::ClosedBy;
 
 /// Judges `record` by the model and its own wall clock.
@@ -28,7 +29,7 @@ pub(super) fn compare_commit_point(subject: &Subject, model: &ModelTask) {
     assert_eq!((checkpoint.digest, checkpoint.topic_id), (subject.context.digest, TOPIC_ID));
 }
 
-pub(super) fn by_watermark(windows: Vec<ModelWindow>) -> Vec<(ModelWindow, ClosedBy)> {
+fn by_watermark(windows: Vec<ModelWindow>) -> Vec<(ModelWindow, ClosedBy)> {
     windows.into_iter().map(|window| (window, ClosedBy::Watermark)).collect()
 }
 
@@ -61,4 +62,28 @@ fn a_task_judges_closes_and_commits_as_the_model_does() {
         }
     });
     assert!(std::env::var("TIDEMILL_SEED").is_ok() || windows > 10_000, "{windows} windows");
+}
+
+#[test]
+fn hopping_windows_add_their_panes_by_ascending_start() {
+    let numbers = ["1e308", "1e308", "-1e308", "1e16", "-1e16", "1", "-1", "0.1", "3e-17"];
+    generate::for_each_seed(100, |seed| {
+        let random = Random::new(seed);
+        let mut pipeline = generate::pipeline(&random);
+        pipeline.time = TimeSource::Kafka;
+        (pipeline.max_ahead_ms, pipeline.keys) = (None, None);
+        (pipeline.window.size_ms, pipeline.window.every_ms) = random.pick(&[(60, 5), (60, 15), (12, 3), (7, 2)]);
+        let aggregate = |kind, name: &str| Aggregate { name: name.into(), kind, path: Some("x".into()) };
+        pipeline.aggregates = vec![aggregate(AggregateKind::Sum, "sum"), aggregate(AggregateKind::Mean, "mean")];
+        let clock = ManualClock::at(0);
+        let (mut model, mut subject) = (ModelTask::new(&pipeline), Subject::clean(&pipeline, 0, &clock));
+        for offset in 0..150 {
+            let value = format!(r#"{{"x":{}}}"#, random.pick(&numbers)).into_bytes();
+            let kafka_timestamp_ms = 1000 + 3 * offset + random.between(0, 30);
+            let (key, value) = (Some(b"k".to_vec()), Some(value));
+            let record = Record { offset, kafka_timestamp_ms, key, value, now_ms: 0 };
+            assert_eq!(subject.record(&record), Some(judge(&mut model, &record)));
+            assert_eq!(subject.closed(), by_watermark(model.closed()));
+        }
+    });
 }

@@ -195,6 +195,11 @@ impl<'a> Run<'a> {
         for index in 0..windows {
             self.visible.windows.extend(self.subject.windows(index));
         }
+        let below = |(offset, fate): &&(i64, Fate)| {
+            *offset < committed.offset && matches!(fate, Fate::Dead(_) | Fate::Late { .. })
+        };
+        let rejected = self.pending.iter().filter(below).count();
+        assert_eq!(self.subject.task.rejected.count_below(committed.offset), rejected, "rejected before the commit");
         let (visible, pending) = self.pending.drain(..).partition(|(offset, _)| *offset < committed.offset);
         self.pending = pending;
         let visible: Vec<(i64, Fate)> = visible;

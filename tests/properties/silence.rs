@@ -122,6 +122,7 @@ impl Run<'_> {
             ("an open transaction", ends(position, position + 1)),
             ("records to come", ends(position + 1, position + 1)),
             ("a leader that has less", ends(position - 1, position - 1)),
+            ("a leader that has less", ends(position - 1, position)),
         ]);
         let raise_ms = self.reading.raise_ms(now, &self.model).filter(|_| name == "confirmed");
         self.subject.task.answer_silence(&mut self.subject.context, ends, now);

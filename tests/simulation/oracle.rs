@@ -24,25 +24,30 @@ pub struct Verdicts {
     pub future: usize,
     pub late: usize,
     pub merged: usize,
+    pub partly_late: usize,
     pub windows: usize,
     pub raises: usize,
     pub splits: usize,
     pub commits: usize,
+    pub guard_steps_max: usize,
+    pub metadata_bytes_max: usize,
 }
 
 impl Verdicts {
     pub fn add(&mut self, other: &Self) {
-        let Self { records, ignored, dead, future, late, merged, windows, raises, splits, commits } = other;
-        self.records += records;
-        self.ignored += ignored;
-        self.dead += dead;
-        self.future += future;
-        self.late += late;
-        self.merged += merged;
-        self.windows += windows;
-        self.raises += raises;
-        self.splits += splits;
-        self.commits += commits;
+        self.records += other.records;
+        self.ignored += other.ignored;
+        self.dead += other.dead;
+        self.future += other.future;
+        self.late += other.late;
+        self.merged += other.merged;
+        self.partly_late += other.partly_late;
+        self.windows += other.windows;
+        self.raises += other.raises;
+        self.splits += other.splits;
+        self.commits += other.commits;
+        self.guard_steps_max = self.guard_steps_max.max(other.guard_steps_max);
+        self.metadata_bytes_max = self.metadata_bytes_max.max(other.metadata_bytes_max);
     }
 }
 
@@ -143,6 +148,8 @@ impl Trial<'_> {
                 return None;
             }
         };
+        self.verdicts.guard_steps_max = self.verdicts.guard_steps_max.max(checkpoint.guard.len());
+        self.verdicts.metadata_bytes_max = self.verdicts.metadata_bytes_max.max(metadata.len());
         let mut demand = |is_so: bool, what: &str| {
             if !is_so {
                 self.complaints.push(format!("commit at {offset}: {what}: {checkpoint:?}, before: {last:?}"));
@@ -252,8 +259,9 @@ impl Trial<'_> {
                 self.verdicts.future += usize::from(reason == "future");
             }
             Fate::Late { .. } => self.verdicts.late += 1,
-            Fate::Merged { .. } => {
+            Fate::Merged { partly_late } => {
                 self.verdicts.merged += 1;
+                self.verdicts.partly_late += usize::from(partly_late);
                 self.last_merged = record.offset;
             }
         }

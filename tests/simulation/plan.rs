@@ -42,6 +42,8 @@ pub struct Plan {
     /// Whether lanes crash, leave, freeze and come back.
     pub restless: bool,
     pub static_members: bool,
+    /// Every topic begins with one partition, and the others come later.
+    pub grows: bool,
     pub ticks: usize,
     /// Where the stream's own clock begins, in Unix ms.
     pub clock_ms: i64,
@@ -84,6 +86,7 @@ impl Plan {
             places: random.between(1, 4) as usize,
             restless: random.chance(800),
             static_members: random.chance(100),
+            grows: random.chance(150),
             ticks: random.between(200, 1_000) as usize,
             clock_ms,
             pipeline: Arc::new(pipeline),

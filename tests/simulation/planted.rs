@@ -3,10 +3,14 @@
 use super::spy::Mistake;
 use crate::run;
 
-/// Fails if none of so many seeds catches the mistake.
+/// Fails if none of so many seeds catches the mistake by what is visible in the topics (or by a raise that cannot have
+/// been); complaints about metadata alone, or of the lanes themselves, would be too easy.
 fn catch(mistake: Mistake, seeds: u64) {
-    let caught = (0..seeds).find_map(|seed| run(seed, Some(mistake)).0.into_iter().next().map(|why| (seed, why)));
-    let (seed, why) = caught.unwrap_or_else(|| panic!("{mistake:?} was not caught by {seeds} seeds"));
+    let is_visible =
+        |complaint: &String| ["visible", "wrong", "silence raised"].iter().any(|it| complaint.contains(it));
+    let first = |seed| run(seed, Some(mistake)).0.into_iter().find(is_visible).map(|why| (seed, why));
+    let (seed, why) =
+        (0..seeds).find_map(first).unwrap_or_else(|| panic!("{mistake:?} was not caught by {seeds} seeds"));
     println!("{mistake:?} is caught by seed {seed}: {why}");
 }
 

@@ -39,6 +39,7 @@ pub struct World {
     writer: Writer,
     lanes: usize,
     ids: usize,
+    down_until: Duration,
 }
 
 /// What happened, so that a test can see that enough did.
@@ -83,6 +84,18 @@ struct Running {
     counts: LaneCounts,
 }
 
+impl Running {
+    fn show(&self) -> String {
+        let holding = |holding: &Holding| match holding {
+            Holding::Running(task) => format!("{} {:?} at {}", task.partition, task.state(), task.position()),
+            other => format!("{other:?}"),
+        };
+        let holdings: Vec<_> = self.lane.holdings().map(holding).collect();
+        let (number, trouble) = (self.number, self.lane.trouble());
+        format!("lane {number}: trouble {trouble:?}, holds {holdings:?}, closing {}", self.lane.is_closing())
+    }
+}
+
 /// A producer of source records with transactions of its own.
 struct Writer {
     client: Option<SimClient>,
@@ -94,10 +107,11 @@ impl World {
     pub fn new(plan: Plan, mistake: Option<Mistake>) -> Self {
         let clock = ManualClock::at(plan.clock_ms);
         let cluster = Cluster::virtual_time(&clock);
-        for (topic, partitions) in
-            plan.sources.iter().chain(&[(SINK, plan.outlets[0]), (LATE, plan.outlets[1]), (DEAD, plan.outlets[2])])
-        {
-            cluster.create_topic(topic, *partitions);
+        for (topic, partitions) in [SINK, LATE, DEAD].into_iter().zip(plan.outlets) {
+            cluster.create_topic(topic, partitions);
+        }
+        for (topic, partitions) in &plan.sources {
+            cluster.create_topic(topic, if plan.grows { 1 } else { *partitions });
         }
         if plan.limits {
             cluster.set_max_message_bytes(LATE, 1_000);
@@ -123,6 +137,7 @@ impl World {
             writer: Writer { client: None, topic: 0, is_open: false },
             lanes: 0,
             ids: 0,
+            down_until: Duration::ZERO,
         };
         world.note();
         world
@@ -131,8 +146,16 @@ impl World {
     /// The whole run.
     pub fn run(&mut self) {
         let mut quiet_until = Duration::ZERO;
-        for _ in 0..self.plan.ticks {
+        for tick in 0..self.plan.ticks {
             let now = self.clock.monotonic();
+            if tick == self.plan.ticks / 3 {
+                for (topic, partitions) in &self.plan.sources {
+                    self.cluster.create_topic(topic, *partitions);
+                }
+            }
+            if now >= self.down_until {
+                self.cluster.set_down(false);
+            }
             if now >= quiet_until && self.random.chance(300) {
                 self.write();
             }
@@ -236,6 +259,7 @@ impl World {
         for _ in 0..100 {
             match self.progress(running) {
                 Some(Progress::Busy) => {}
+                Some(Progress::Waiting) => self.advance(Duration::from_millis(1)),
                 Some(Progress::Idle) => return true,
                 Some(Progress::Closed) | None => return false,
             }
@@ -256,7 +280,7 @@ impl World {
                 self.tally.crashes += usize::from(crashed);
                 let fair = ["fenced twice", "transactions in a row failed", "FENCED_INSTANCE_ID"];
                 let excused = self.plan.faults != Faults::default() || !self.twins.is_empty() || self.plan.restless;
-                if !crashed && !(excused && fair.iter().any(|reason| stop.0.contains(reason))) {
+                if !(crashed || excused && fair.iter().any(|reason| stop.0.contains(reason))) {
                     self.complaints.push(format!("lane {} stopped: {stop}", running.number));
                 }
                 tracing::info!(lane = running.number, %stop, crashed, "stopped");
@@ -315,7 +339,13 @@ impl World {
         let now = self.clock.monotonic();
         let at = self.random.between(0, self.places.len() as i64 - 1) as usize;
         let Some(mut running) = self.places[at].running.take() else { return };
-        match self.random.between(1, 10) {
+        match self.random.between(1, 11) {
+            11 => {
+                tracing::info!("the brokers are down");
+                self.cluster.set_down(true);
+                self.down_until = now + Duration::from_millis(self.random.pick(&[100, 1_000, 12_000]));
+                self.places[at].running = Some(running);
+            }
             1..=3 => {
                 tracing::info!(lane = running.number, "is killed");
                 self.bury(running);
@@ -350,6 +380,7 @@ impl World {
         let in_transaction = self.random.chance(80) || self.writer.is_open;
         for _ in 0..burst {
             let partition = self.random.between(0, i64::from(partitions) - 1) as i32;
+            let partition = if self.cluster.bounds(topic, partition).is_some() { partition } else { 0 };
             self.write_one(source, topic, partition, in_transaction);
         }
         if in_transaction && self.random.chance(600) {
@@ -426,6 +457,7 @@ impl World {
     /// No more faults and no more records: everything must come to its end.
     fn calm(&mut self) {
         tracing::info!("calm");
+        self.cluster.set_down(false);
         self.end_writing();
         for twin in std::mem::take(&mut self.twins) {
             self.bury(twin);
@@ -453,9 +485,9 @@ impl World {
             }
             self.advance(Duration::from_millis(if round < 100 { 10 } else { 200 }));
         }
-        let committed: Vec<_> = self.cluster.committed(GROUP).into_iter().collect();
-        let troubles: Vec<_> = self.places.iter().filter_map(|place| place.running.as_ref()?.lane.trouble()).collect();
-        self.complaints.push(format!("nothing settles: committed {committed:?}, troubles {troubles:?}"));
+        let standing: Vec<_> =
+            self.places.iter().filter_map(|place| place.running.as_ref()).map(Running::show).collect();
+        self.complaints.push(format!("nothing settles: {}", standing.join("; ")));
     }
 
     /// Every position is at the end, no window is open that silence will close, and no transaction hides results.

@@ -6,8 +6,6 @@ use crate::judge::Truth;
 use crate::process::{Worker, until};
 use crate::stage::{Setup, Stage};
 use crate::support::kafka::Kafka;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::config::ClientConfig;
 use tidemill::broker::{CommitOffset, Committed};
 
 /// Two minutes of event time in each partition, from `from` on, with some disorder.
@@ -43,11 +41,8 @@ fn commit(stage: &Stage<'_>, partition: i32, offset: i64, metadata: &str) {
 }
 
 fn delete_topic(stage: &Stage<'_>) {
-    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", stage.kafka.brokers()).create().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = runtime.block_on(admin.delete_topics(&[&stage.source], &AdminOptions::new())).unwrap();
-    outcome[0].as_ref().unwrap();
     let mut admin = stage.kafka.admin("");
+    admin.delete_topic(&stage.source).unwrap();
     until("the topic is gone", || admin.topic(&stage.source).unwrap().is_none());
 }
 
