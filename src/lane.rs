@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::encode::Encoder;
 use crate::error::BrokerError;
+use crate::logs::Limiter;
 use crate::metrics::LaneCounts;
 use crate::task::{State, Task, TaskContext};
 use membership::Membership;
@@ -81,6 +82,7 @@ pub struct Lane<B, C> {
     membership: Membership,
     tide: Tide,
     trouble: Option<String>,
+    trouble_lines: Limiter,
     look_at: Duration,
     /// Since when nothing is read, because a transaction or a rebalance is under way: that is no silence.
     blocked_since: Option<Duration>,
@@ -128,6 +130,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             membership: Membership::default(),
             tide: Tide::new(now),
             trouble: None,
+            // A broker that is away is reported at every attempt to reach it.
+            trouble_lines: Limiter::new(Duration::from_secs(10), 2),
             look_at: now,
             blocked_since: None,
             closing: false,
@@ -313,11 +317,18 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             }
             Event::OutOfRange { slot, offset } => return Err(self.out_of_range(slot, offset)),
             Event::Trouble(what) => {
-                tracing::warn!(lane = self.options.lane, "{what}");
-                self.trouble = Some(what);
+                self.say_trouble(what);
             }
         }
         Ok(())
+    }
+
+    /// Something that may heal by itself: shown as long as it lasts, logged now and then.
+    fn say_trouble(&mut self, what: String) {
+        if let Some(left_out) = self.trouble_lines.allow(self.clock.monotonic()) {
+            tracing::warn!(lane = self.options.lane, left_out, "{what}");
+        }
+        self.trouble = Some(what);
     }
 
     /// How long a poll may wait without missing what is due.

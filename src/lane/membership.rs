@@ -147,7 +147,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 Ok(()) => {}
                 Err(error) if error.kind == ErrorKind::Retry => {
                     self.membership.ask_at = now + ASK_AGAIN_AFTER;
-                    self.trouble = Some(format!("taking partitions over: {error}"));
+                    self.say_trouble(format!("taking partitions over: {error}"));
                 }
                 Err(error) => return Err(self.stop("taking partitions over", &error)),
             }
