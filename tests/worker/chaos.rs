@@ -8,7 +8,8 @@ use crate::read_back::Tail;
 use crate::stage::{Setup, Stage, key_of};
 use crate::support::generate::Random;
 use crate::support::kafka::Kafka;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+use tidemill::clock::{Clock, SystemClock};
 
 /// How long the flights take to come in.
 const STREAM: Duration = Duration::from_secs(40);
@@ -102,8 +103,7 @@ impl Storm<'_> {
 
 fn storm(hint: &str, more: Setup) {
     let seed = std::env::var("TIDEMILL_SEED").ok().and_then(|seed| seed.parse().ok());
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
-    let seed: u64 = seed.unwrap_or(now % 1_000_000);
+    let seed: u64 = seed.unwrap_or_else(|| SystemClock::new().now_ms() as u64 % 1_000_000);
     println!("{hint}: TIDEMILL_SEED={seed}");
     let stage = &Stage::new(Kafka::shared(), hint, more);
     let mut storm = Storm { stage, random: Random::new(seed), places: [const { None }; 4], done: Vec::new() };

@@ -6,7 +6,8 @@ use crate::judge::Truth;
 use crate::process::{Worker, until};
 use crate::stage::Stage;
 use crate::support::kafka::Kafka;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
+use tidemill::clock::{Clock, SystemClock};
 
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(6);
 const SESSION: Duration = Duration::from_secs(6);
@@ -23,8 +24,7 @@ fn stage(hint: &str, kafka: &'static Kafka) -> Stage<'static> {
 
 /// Wall clock in ms since midnight.
 fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    now.as_millis() as i64 % 86_400_000
+    SystemClock::new().now_ms() % 86_400_000
 }
 
 /// Wall clock of the last line of its log that holds `words`, likewise.
