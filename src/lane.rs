@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::encode::Encoder;
 use crate::error::BrokerError;
+use crate::logs::Limiter;
 use crate::metrics::LaneCounts;
 use crate::task::{State, Task, TaskContext};
 use membership::Membership;
@@ -28,6 +29,10 @@ use tide::Tide;
 const POSITIONS_EVERY: Duration = Duration::from_secs(5);
 /// How often silence and positions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// So many troubles of the client are logged in each stretch of time.
+const TROUBLES_PER: Duration = Duration::from_secs(10);
+const TROUBLES_MAX: u32 = 5;
 
 /// What a lane needs to know beyond the configuration.
 #[derive(Clone, Debug)]
@@ -81,6 +86,7 @@ pub struct Lane<B, C> {
     membership: Membership,
     tide: Tide,
     trouble: Option<String>,
+    troubles: Limiter,
     look_at: Duration,
     /// Since when nothing is read, because a transaction or a rebalance is under way: that is no silence.
     blocked_since: Option<Duration>,
@@ -128,6 +134,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             membership: Membership::default(),
             tide: Tide::new(now),
             trouble: None,
+            troubles: Limiter::new(TROUBLES_PER, TROUBLES_MAX),
             look_at: now,
             blocked_since: None,
             closing: false,
@@ -313,7 +320,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             }
             Event::OutOfRange { slot, offset } => return Err(self.out_of_range(slot, offset)),
             Event::Trouble(what) => {
-                tracing::warn!(lane = self.options.lane, "{what}");
+                // While a broker is away the client repeats itself many times a second.
+                if let Some(left_out) = self.troubles.allow(self.clock.monotonic()) {
+                    tracing::warn!(lane = self.options.lane, left_out, "{what}");
+                }
                 self.trouble = Some(what);
             }
         }

@@ -15,7 +15,9 @@ mod simulation {
     pub mod oracle;
     pub mod plan;
     pub mod planted;
+    pub mod script;
     pub mod spy;
+    pub mod tally;
     pub mod visible;
     pub mod world;
 }
@@ -23,7 +25,8 @@ mod simulation {
 use simulation::oracle::{self, Verdicts};
 use simulation::plan::Plan;
 use simulation::spy::Mistake;
-use simulation::world::{Tally, World};
+use simulation::tally::Tally;
+use simulation::world::World;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -3,25 +3,27 @@
 //! One thread and one clock that the world turns. Judges nothing but the lanes' own complaints.
 
 use super::journal::{Journal, Point};
-use super::plan::{DEAD, GROUP, HUGE_BYTES, LATE, Plan, SESSION, SINK};
+use super::plan::{DEAD, GROUP, LATE, Plan, SESSION, SINK};
+use super::script::Writer;
 use super::spy::{Mistake, Spy, Watch};
-use crate::support::generate::{self, Random};
+use super::tally::Tally;
+use crate::support::generate::Random;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill::broker::{Broker, Headers, Outgoing, Outlet, RecordBatch, TopicPartition};
+use tidemill::broker::{RecordBatch, TopicPartition};
 use tidemill::checkpoint::Checkpoint;
 use tidemill::clock::{Clock, ManualClock};
 use tidemill::config::Idle;
 use tidemill::fate::Fate;
 use tidemill::lane::{Holding, Lane, Progress};
 use tidemill::metrics::LaneCounts;
-use tidemill::sim::{ClientOptions, Cluster, Faults, Injector, SimClient};
+use tidemill::sim::{Cluster, Faults, Injector};
 use tidemill::task::State;
 
-/// Silence and transactions without an answer take some minutes at most.
-const CALM_ROUNDS: usize = 6_000;
+/// Silence and transactions without an answer take some minutes, bursts of which each window is committed alone an hour.
+const CALM_ROUNDS: usize = 20_000;
 
 pub struct World {
     pub plan: Plan,
@@ -29,44 +31,18 @@ pub struct World {
     pub journal: Rc<RefCell<Journal>>,
     pub complaints: Vec<String>,
     pub tally: Tally,
+    pub clock: ManualClock,
+    pub random: Random,
+    /// Where the stream has come to, in Unix ms.
+    pub clock_ms: i64,
+    pub writer: Writer,
     watch: Rc<Watch>,
-    clock: ManualClock,
-    random: Random,
-    clock_ms: i64,
     places: Vec<Place>,
     /// Frozen predecessors of lanes that run under the same transactional id.
     twins: Vec<Running>,
-    writer: Writer,
     lanes: usize,
     ids: usize,
     down_until: Duration,
-}
-
-/// What happened, so that a test can see that enough did.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    pub lanes: usize,
-    pub crashes: usize,
-    pub stops: usize,
-    pub faults: u64,
-    pub closed_by_idle: u64,
-    pub closed_by_watermark: u64,
-    pub aborted: u64,
-    pub unknown: u64,
-}
-
-impl Tally {
-    pub fn add(&mut self, other: &Self) {
-        let Self { lanes, crashes, stops, faults, closed_by_idle, closed_by_watermark, aborted, unknown } = other;
-        self.lanes += lanes;
-        self.crashes += crashes;
-        self.stops += stops;
-        self.faults += faults;
-        self.closed_by_idle += closed_by_idle;
-        self.closed_by_watermark += closed_by_watermark;
-        self.aborted += aborted;
-        self.unknown += unknown;
-    }
 }
 
 #[derive(Default)]
@@ -94,13 +70,6 @@ impl Running {
         let (number, trouble) = (self.number, self.lane.trouble());
         format!("lane {number}: trouble {trouble:?}, holds {holdings:?}, closing {}", self.lane.is_closing())
     }
-}
-
-/// A producer of source records with transactions of its own.
-struct Writer {
-    client: Option<SimClient>,
-    topic: usize,
-    is_open: bool,
 }
 
 impl World {
@@ -134,7 +103,7 @@ impl World {
             watch: Rc::new(watch),
             clock,
             twins: Vec::new(),
-            writer: Writer { client: None, topic: 0, is_open: false },
+            writer: Writer::default(),
             lanes: 0,
             ids: 0,
             down_until: Duration::ZERO,
@@ -280,7 +249,8 @@ impl World {
                 self.tally.crashes += usize::from(crashed);
                 let fair = ["fenced twice", "transactions in a row failed", "FENCED_INSTANCE_ID"];
                 let excused = self.plan.faults != Faults::default() || !self.twins.is_empty() || self.plan.restless;
-                if !(crashed || excused && fair.iter().any(|reason| stop.0.contains(reason))) {
+                let is_fair = excused && fair.iter().any(|reason| stop.0.contains(reason));
+                if !crashed && !is_fair {
                     self.complaints.push(format!("lane {} stopped: {stop}", running.number));
                 }
                 tracing::info!(lane = running.number, %stop, crashed, "stopped");
@@ -372,75 +342,13 @@ impl World {
         }
     }
 
-    /// A burst of records.
-    fn write(&mut self) {
-        let source = self.random.between(0, self.plan.sources.len() as i64 - 1) as usize;
-        let (topic, partitions) = self.plan.sources[source];
-        let burst = self.random.pick(&[1, 1, 3, 12]);
-        let in_transaction = self.random.chance(80) || self.writer.is_open;
-        for _ in 0..burst {
-            let partition = self.random.between(0, i64::from(partitions) - 1) as i32;
-            let partition = if self.cluster.bounds(topic, partition).is_some() { partition } else { 0 };
-            self.write_one(source, topic, partition, in_transaction);
-        }
-        if in_transaction && self.random.chance(600) {
-            self.end_writing();
-        }
-    }
-
-    fn write_one(&mut self, source: usize, topic: &'static str, partition: i32, in_transaction: bool) {
-        let window = self.plan.pipeline.window;
-        let by = self.random.pick(&[0, 1, window.every_ms, window.every_ms, 2 * window.size_ms]);
-        self.clock_ms += self.random.between(0, by);
-        let mut record = generate::record(&self.random, &self.plan.pipeline, 0, self.clock_ms);
-        if self.plan.limits && self.random.chance(20) {
-            record.value = Some(vec![b'x'; HUGE_BYTES]);
-        }
-        if self.random.chance(300) {
-            self.clock.set_wall_ms(record.now_ms);
-        }
-        self.note();
-        let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        if in_transaction && (!self.writer.is_open || self.writer.topic == source) {
-            let writer = self.writer.client.get_or_insert_with(|| {
-                let mut options = ClientOptions::new("writers", "writer", &[], topic);
-                options.message_bytes_max = 10_000_000;
-                self.cluster.client(options)
-            });
-            if !self.writer.is_open {
-                self.writer.topic = source;
-                self.writer.is_open = writer.renew_producer(false).is_ok() && writer.begin().is_ok();
-            }
-            let timestamp_ms = record.kafka_timestamp_ms.max(1);
-            let headers = Headers::default();
-            let outlet = Outlet::Sink;
-            let _ = writer.produce(&Outgoing { outlet, partition, timestamp_ms, key, value, headers, token: 0 });
-            let _ = writer.serve(&mut Vec::new());
-        } else {
-            let headers: [(&[u8], Option<&[u8]>); 2] = [(b"trace", Some(b"1")), (b"none", None)];
-            let headers = if self.random.chance(100) { &headers[..] } else { &[] };
-            self.cluster.append(topic, partition, record.kafka_timestamp_ms, key, value, headers);
-        }
-        self.note();
-    }
-
-    fn end_writing(&mut self) {
-        if let Some(mut writer) = self.writer.client.take_if(|_| self.writer.is_open) {
-            let commits = self.random.chance(600);
-            let _ = if commits { writer.commit() } else { writer.abort() };
-            self.writer.is_open = false;
-            tracing::debug!(commits, "a writer's transaction ends");
-            self.note();
-        }
-    }
-
     fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
         self.note();
     }
 
     /// Writes down what can be seen from outside.
-    fn note(&mut self) {
+    pub fn note(&mut self) {
         let journal = &mut *self.journal.borrow_mut();
         let wall_ms = self.clock.now_ms();
         if journal.walls.last() != Some(&wall_ms) {

@@ -103,7 +103,8 @@ impl Storm<'_> {
 
 fn storm(hint: &str, more: Setup) {
     let seed = std::env::var("TIDEMILL_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| SystemClock::new().now_ms() as u64 % 1_000_000);
+    let now = SystemClock::new().now_ms().unsigned_abs();
+    let seed: u64 = seed.unwrap_or(now % 1_000_000);
     println!("{hint}: TIDEMILL_SEED={seed}");
     let stage = &Stage::new(Kafka::shared(), hint, more);
     let mut storm = Storm { stage, random: Random::new(seed), places: [const { None }; 4], done: Vec::new() };
