@@ -316,9 +316,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 }
             }
             Event::OutOfRange { slot, offset } => return Err(self.out_of_range(slot, offset)),
-            Event::Trouble(what) => {
-                self.say_trouble(what);
-            }
+            Event::Trouble(what) => self.say_trouble(what),
         }
         Ok(())
     }

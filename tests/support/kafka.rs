@@ -161,6 +161,11 @@ impl Kafka {
 
 impl Drop for Kafka {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("--- the end of the broker's log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
         self.stop(true);
         let _ = fs::remove_dir_all(&self.folder);
     }
