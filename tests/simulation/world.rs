@@ -22,8 +22,8 @@ use tidemill::metrics::LaneCounts;
 use tidemill::sim::{Cluster, Faults, Injector};
 use tidemill::task::State;
 
-/// Silence and transactions without an answer take some minutes at most.
-const CALM_ROUNDS: usize = 6_000;
+/// Silence and transactions without an answer take some minutes, bursts of which each window is committed alone an hour.
+const CALM_ROUNDS: usize = 20_000;
 
 pub struct World {
     pub plan: Plan,
