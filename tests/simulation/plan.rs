@@ -18,7 +18,7 @@ pub const DEAD: &str = "dead";
 /// A client that makes no call for this long is put out of the group.
 pub const SESSION: Duration = Duration::from_secs(6);
 /// A value that the client of a seed with limits cannot send.
-pub const HUGE_BYTES: usize = 4_000;
+pub const HUGE_BYTES: usize = 8_000;
 
 /// One seed's plan.
 #[derive(Clone, Debug)]
@@ -148,7 +148,7 @@ impl Plan {
             max_poll_interval: Duration::from_secs(20),
             transaction_timeout: self.commit.timeout,
             static_member: self.static_members.then(|| format!("member-{place}")),
-            message_bytes_max: if self.limits { 1_500 } else { 1_000_000 },
+            message_bytes_max: if self.limits { 6_000 } else { 1_000_000 },
             queue_records_max: self.queue_records,
             faults,
             ..options.outlet(Outlet::Late, LATE).outlet(Outlet::DeadLetter, DEAD)
