@@ -4,14 +4,16 @@
 
 pub mod check;
 pub mod demo;
+pub mod preflight;
 pub mod run;
 pub mod schema;
+pub mod state;
 
-use crate::config::{self, Complaint, Config};
-use crate::logs;
+use crate::config::{self, Complaint, Config, Loaded};
+use crate::{kafka, logs};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Merges keyed Kafka events into event-time windows, exactly once, inside one memory budget.
 #[derive(Debug, Parser)]
@@ -31,11 +33,10 @@ pub struct Arguments {
 enum Command {
     /// Run a pipeline until SIGTERM or SIGINT
     Run(run::Arguments),
-    /// Say everything that is wrong with a pipeline, without connecting
-    Check {
-        /// The pipeline
-        file: PathBuf,
-    },
+    /// Say everything that is wrong with a pipeline; with --connect, with its topics and brokers as well
+    Check(check::Arguments),
+    /// Show the group: positions, watermarks, lag, what a restart reads again, who owns what; or reset positions
+    State(state::Arguments),
     /// The flights of 2013 through an embedded broker: what tidemill does, in some seconds
     Demo(demo::Arguments),
     /// Print the JSON Schema of a pipeline
@@ -49,25 +50,44 @@ impl Arguments {
     /// It failed while running; the message is for people.
     pub fn execute(self) -> anyhow::Result<u8> {
         let out = &mut io::stdout().lock();
-        match self.command {
-            Command::Check { file } => Ok(check::check(&file, out)?),
+        match &self.command {
+            Command::Check(arguments) => {
+                self.logs_if_asked()?;
+                Ok(check::run(arguments, out)?)
+            }
+            Command::State(arguments) => {
+                self.logs_if_asked()?;
+                state::state(arguments, out)
+            }
             Command::Schema => Ok(schema::schema(out).map(|()| 0)?),
             Command::Run(arguments) => {
                 logs::init(self.log_format, self.log.as_deref())?;
-                run::run(&arguments)
+                run::run(arguments)
             }
             Command::Demo(arguments) => {
                 logs::init(self.log_format, Some(self.log.as_deref().unwrap_or("warn")))?;
-                demo::demo(&arguments, out)
+                demo::demo(arguments, out)
             }
+        }
+    }
+
+    /// A command whose output is the answer logs only if somebody wants to see how it came about.
+    fn logs_if_asked(&self) -> anyhow::Result<()> {
+        match self.log.is_some() || std::env::var_os(logs::LEVEL_VARIABLE).is_some() {
+            true => logs::init(self.log_format, self.log.as_deref()),
+            false => Ok(()),
         }
     }
 }
 
+/// Reads a file with the variables of this process and the properties that librdkafka takes.
+fn read(path: &Path) -> Result<Loaded, Vec<Complaint>> {
+    config::load_with(path, &|name| std::env::var(name).ok(), &kafka::check_property)
+}
+
 /// Reads a pipeline for a command that needs a valid one: complaints go to stderr, `None` means exit code 2.
 fn load(path: &Path) -> io::Result<Option<Config>> {
-    let env = |name: &str| std::env::var(name).ok();
-    let read = config::load(path, &env);
+    let read = read(path);
     let complaints: &[Complaint] = match &read {
         Ok(loaded) => &loaded.warnings,
         Err(complaints) => complaints,

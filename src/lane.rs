@@ -147,7 +147,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if self.closed {
             return Ok(Progress::Closed);
         }
-        let phase = self.tide.phase;
+        let before = self.tide.progress();
         self.poll(wait)?;
         let moved = !self.batch.is_empty() || self.events.iter().any(|event| !matches!(event, Event::Ends { .. }));
         self.merge();
@@ -159,7 +159,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             return Ok(Progress::Closed);
         }
         self.release();
-        Ok(if moved || self.tide.phase != phase {
+        Ok(if moved || self.tide.progress() != before {
             Progress::Busy
         } else if self.tide.is_running() || self.membership.is_busy() {
             Progress::Waiting

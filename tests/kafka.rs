@@ -5,6 +5,8 @@
 
 #[path = "kafka/apache.rs"]
 mod apache;
+#[path = "kafka/cli.rs"]
+mod cli;
 #[path = "contract/driver.rs"]
 mod driver;
 #[path = "contract/harness.rs"]

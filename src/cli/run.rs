@@ -3,6 +3,7 @@
 //! HTTP answers from the first moment, so that an operator sees what the worker waits for; brokers and topics that are
 //! not there yet are waited for, not died of.
 
+use super::preflight::{self, Severity};
 use crate::broker::TopicPartition;
 use crate::checkpoint::Digest;
 use crate::clock::{Clock, SystemClock};
@@ -101,6 +102,13 @@ pub(super) fn start(
 ) -> anyhow::Result<Option<Lanes>> {
     let mut admin = Admin::connect(&config.kafka, ANSWER_MAX)?;
     let Some(partitions) = wait_for(shared, clock, || topics(&mut admin, config))? else { return Ok(None) };
+    let Some(facts) = wait_for(shared, clock, || preflight::facts(&mut admin, config))? else { return Ok(None) };
+    for finding in preflight::judge(config, &facts) {
+        match finding.severity {
+            Severity::Fatal => bail!("{finding}"),
+            Severity::Error | Severity::Warning => tracing::warn!("{finding}"),
+        }
+    }
     if config.pipeline.start == StartAt::Latest && wait_for(shared, clock, || pin(&mut admin, &partitions))?.is_none() {
         return Ok(None);
     }

@@ -6,9 +6,9 @@ use super::context::Context;
 use super::list::{Line, PartitionList};
 use super::native::{Client, Code, OK, Role, explain, millis, text};
 use super::replies::{Group, Reply, Topic};
-use super::requests::{Mailbox, NewTopic, Which};
+use super::requests::{Mailbox, NewTopic, Resource, Which};
 use super::{positions, properties};
-use crate::broker::{CommitOffset, Committed, Ends, TopicPartition};
+use crate::broker::{CommitOffset, Committed, Ends, Event, TopicPartition};
 use crate::config::Kafka;
 use crate::error::BrokerError;
 use rdkafka_sys as rd;
@@ -33,6 +33,14 @@ pub struct Log {
     pub earliest: i64,
     /// Its end.
     pub ends: Ends,
+}
+
+/// What any broker knows of the cluster.
+struct Metadata {
+    /// Numbers of the brokers.
+    brokers: Vec<i32>,
+    /// Names and numbers of partitions, in order.
+    topics: Vec<(String, i32)>,
 }
 
 impl Admin {
@@ -70,13 +78,23 @@ impl Admin {
     /// # Errors
     /// Retry: nobody answered.
     pub fn topics(&mut self) -> Result<Vec<(String, i32)>, BrokerError> {
+        Ok(self.metadata()?.topics)
+    }
+
+    fn metadata(&mut self) -> Result<Metadata, BrokerError> {
         let mut metadata = std::ptr::null();
         // SAFETY: the client is alive; what comes back is ours, copied, and destroyed.
         unsafe {
             let timeout_ms = millis(self.timeout);
             let code = rd::rd_kafka_metadata(self.client.raw(), 1, std::ptr::null_mut(), &mut metadata, timeout_ms);
             if code != OK {
-                return Err(BrokerError::retry(format!("the list of topics: {}", explain(code))));
+                return Err(BrokerError::retry(format!("the list of topics: {}{}", explain(code), self.troubles())));
+            }
+            let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+            let mut brokers = Vec::with_capacity(count);
+            if count > 0 {
+                let all = std::slice::from_raw_parts((*metadata).brokers, count);
+                brokers.extend(all.iter().map(|broker| broker.id));
             }
             let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
             let mut topics = Vec::with_capacity(count);
@@ -90,8 +108,23 @@ impl Admin {
             }
             rd::rd_kafka_metadata_destroy(metadata);
             topics.sort();
-            Ok(topics)
+            Ok(Metadata { brokers, topics })
         }
+    }
+
+    /// What the client has complained about since the last time, each complaint once.
+    fn troubles(&self) -> String {
+        self.client.serve();
+        let mut troubles: Vec<String> = Vec::new();
+        for event in std::mem::take(&mut self.client.context().inbox().events) {
+            let Event::Trouble(text) = event else { continue };
+            // What follows are times and repetitions; and that all are down is no news after each has said so.
+            let text = text.split(" (after ").next().unwrap_or_default();
+            if !troubles.iter().any(|known| known == text) && !text.ends_with("(_ALL_BROKERS_DOWN)") {
+                troubles.push(text.to_owned());
+            }
+        }
+        if troubles.is_empty() { String::new() } else { format!(": {}", troubles.join("; ")) }
     }
 
     /// All settings of a topic, defaults included.
@@ -99,8 +132,21 @@ impl Admin {
     /// # Errors
     /// As [`Self::topic`].
     pub fn topic_config(&mut self, topic: &str) -> Result<BTreeMap<String, String>, BrokerError> {
-        let id = self.mailbox.configs(topic, self.timeout)?;
+        let id = self.mailbox.configs(Resource::RD_KAFKA_RESOURCE_TOPIC, topic, self.timeout)?;
         match self.reply(id, &format!("settings of topic `{topic}`"))? {
+            Reply::Configs(entries) => Ok(entries.into_iter().collect()),
+            _ => Err(odd()),
+        }
+    }
+
+    /// All settings of one broker, defaults included: any of them, since a cluster is usually set up alike.
+    ///
+    /// # Errors
+    /// As [`Self::topic`].
+    pub fn broker_config(&mut self) -> Result<BTreeMap<String, String>, BrokerError> {
+        let broker = self.metadata()?.brokers.first().copied().unwrap_or_default().to_string();
+        let id = self.mailbox.configs(Resource::RD_KAFKA_RESOURCE_BROKER, &broker, self.timeout)?;
+        match self.reply(id, &format!("settings of broker {broker}"))? {
             Reply::Configs(entries) => Ok(entries.into_iter().collect()),
             _ => Err(odd()),
         }
@@ -121,7 +167,7 @@ impl Admin {
     /// Fatal: the cluster refuses one; retry: nobody answered.
     pub fn create_topics(&mut self, topics: &[NewTopic]) -> Result<(), BrokerError> {
         let id = self.mailbox.create(topics, self.timeout)?;
-        let Reply::Created(results) = self.reply(id, "creation of topics")? else { return Err(odd()) };
+        let Reply::Topical(results) = self.reply(id, "creation of topics")? else { return Err(odd()) };
         for (name, code, reason) in results {
             if code != OK && code != Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS {
                 let message = format!("cannot create topic `{name}`: {}: {reason}", explain(code));
@@ -138,6 +184,21 @@ impl Admin {
             }
         }
         Ok(())
+    }
+
+    /// Deletes a topic with everything in it. One that does not exist is no error.
+    ///
+    /// # Errors
+    /// Fatal: the cluster refuses it; retry: nobody answered.
+    pub fn delete_topic(&mut self, name: &str) -> Result<(), BrokerError> {
+        let id = self.mailbox.delete_topic(name, self.timeout)?;
+        let Reply::Topical(results) = self.reply(id, "deletion of a topic")? else { return Err(odd()) };
+        match results.first() {
+            Some((name, code, reason)) if *code != OK && *code != Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => {
+                Err(BrokerError::fatal(format!("cannot delete topic `{name}`: {}: {reason}", explain(*code))))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What each log holds, in the order of `partitions`.
@@ -244,8 +305,8 @@ impl Admin {
                 Some((number, Reply::Failed(code, reason))) if number == id => return Err((code, reason)),
                 Some((number, reply)) if number == id => return Ok(reply),
                 _ if left.is_zero() => {
-                    let troubles = std::mem::take(&mut self.client.context().inbox().events);
-                    return Err((Code::RD_KAFKA_RESP_ERR__TIMED_OUT, format!("nobody answered {troubles:?}")));
+                    let troubles = self.troubles();
+                    return Err((Code::RD_KAFKA_RESP_ERR__TIMED_OUT, format!("nobody answered{troubles}")));
                 }
                 _ => {}
             }

@@ -282,6 +282,12 @@ impl Drop for Consumer {
 pub(super) struct Membership(NonNull<rd::rd_kafka_consumer_group_metadata_t>);
 
 impl Membership {
+    /// That of nobody, for a call that says nothing of members.
+    pub(super) fn nobody() -> Option<Self> {
+        // SAFETY: the name ends with NUL; what comes back is ours.
+        NonNull::new(unsafe { rd::rd_kafka_consumer_group_metadata_new(c"nobody".as_ptr()) }).map(Self)
+    }
+
     pub(super) fn raw(&self) -> *mut rd::rd_kafka_consumer_group_metadata_t {
         self.0.as_ptr()
     }

@@ -169,6 +169,24 @@ impl Conf {
         let result = unsafe { rd::rd_kafka_conf_set(self.0, name.as_ptr(), c"".as_ptr(), std::ptr::null_mut(), 0) };
         result != rd::rd_kafka_conf_res_t::RD_KAFKA_CONF_UNKNOWN
     }
+
+    /// Names of all properties, those of topics included, aliases left out.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        // SAFETY: conf and topic conf are alive; both dumps are pairs of name and value, copied and freed.
+        unsafe {
+            let topic = rd::rd_kafka_topic_conf_new();
+            let mut count = 0;
+            let dump = rd::rd_kafka_conf_dump(self.0, &mut count);
+            names.extend(std::slice::from_raw_parts(dump, count).iter().step_by(2).map(|name| text(*name)));
+            rd::rd_kafka_conf_dump_free(dump, count);
+            let dump = rd::rd_kafka_topic_conf_dump(topic, &mut count);
+            names.extend(std::slice::from_raw_parts(dump, count).iter().step_by(2).map(|name| text(*name)));
+            rd::rd_kafka_conf_dump_free(dump, count);
+            rd::rd_kafka_topic_conf_destroy(topic);
+        }
+        names
+    }
 }
 
 impl Drop for Conf {

@@ -15,10 +15,12 @@ use rdkafka_sys as rd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long one call waits; what takes longer is called again by the lane.
-const SLICE: Duration = Duration::from_millis(20);
-/// How long one flush of librdkafka waits: it sleeps for the whole of this unless a failed delivery wakes it.
-const FLUSH_MS: i32 = 1;
+/// How long one call of ours waits; what takes longer is called again by the lane.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How long one flush waits: it sleeps for the whole of this unless a failed delivery wakes it.
+const FLUSH: Duration = Duration::from_millis(1);
+/// How long librdkafka waits for the end of a transaction in one call. Too short a wait is dangerous: see `end`.
+const END: Duration = Duration::from_millis(200);
 /// How long dropping a producer may hold the lane up.
 const DROP: Duration = Duration::from_millis(20);
 
@@ -59,7 +61,7 @@ impl Producer {
     /// Fences every older producer with this id and settles its transaction.
     pub(super) fn init(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(SLICE))) };
+        let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(PATIENCE))) };
         self.meaning("init_transactions", outcome)?;
         self.ready = true;
         Ok(())
@@ -128,7 +130,7 @@ impl Producer {
                 self.client.raw(),
                 list.raw(),
                 membership.raw(),
-                millis(SLICE),
+                millis(PATIENCE),
             ))
         };
         self.meaning("send_offsets_to_transaction", outcome)
@@ -136,12 +138,12 @@ impl Producer {
 
     /// See [`crate::broker::Broker::commit`].
     pub(super) fn commit(&mut self) -> Result<(), BrokerError> {
-        // Flushed first, so that librdkafka's call does not sleep; and called in any case, because only it knows of a
-        // transaction that has failed while records still wait.
-        let timeout_ms = if self.flush() { millis(SLICE) } else { FLUSH_MS };
+        // First, so that librdkafka's own flush does not sleep; and committed in any case, because only the commit knows
+        // of a transaction that has failed while records still wait.
+        self.flush();
         // SAFETY: the client is alive; deliveries are called back on this thread.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), timeout_ms)) };
-        let outcome = self.meaning("commit_transaction", outcome);
+        let outcome = unsafe { Failure::check(rd::rd_kafka_commit_transaction(self.client.raw(), millis(END))) };
+        let outcome = self.end("commit_transaction", outcome);
         if outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Abort) {
             self.hear_refusals();
         }
@@ -151,28 +153,47 @@ impl Producer {
     /// See [`crate::broker::Broker::abort`].
     pub(super) fn abort(&mut self) -> Result<(), BrokerError> {
         // SAFETY: as in `commit`.
-        let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(SLICE))) };
-        self.meaning("abort_transaction", outcome)
+        let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(END))) };
+        self.end("abort_transaction", outcome)
     }
 
-    /// True once everything is delivered; waits for a slice.
-    fn flush(&self) -> bool {
-        let deadline = Instant::now() + SLICE;
-        loop {
-            // SAFETY: the client is alive.
-            if unsafe { rd::rd_kafka_flush(self.client.raw(), FLUSH_MS) } == OK {
-                return true;
+    /// Waits for deliveries, failed ones included, but not for long.
+    fn flush(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        // SAFETY: as in `commit`.
+        while unsafe { rd::rd_kafka_flush(self.client.raw(), millis(FLUSH)) } != OK && Instant::now() < deadline {}
+    }
+
+    /// What the end of a transaction means. It has three steps inside librdkafka (2.12.1), which answer through one
+    /// place. If the first times out, its answer is later taken for that of another step, and a commit that has not
+    /// happened is called a success. So a producer whose first step timed out is never called again. That it did shows
+    /// in that no call is left to be resumed.
+    fn end(&self, call: &str, outcome: Result<(), Failure>) -> Result<(), BrokerError> {
+        let timed_out = outcome.as_ref().is_err_and(|failure| failure.code == Code::RD_KAFKA_RESP_ERR__TIMED_OUT);
+        match self.meaning(call, outcome) {
+            Err(error) if timed_out && error.kind == ErrorKind::Retry && !self.is_resumable() => {
+                Err(BrokerError::fatal(format!(
+                    "{}: the client was held up and its answers are not to be trusted",
+                    error.message
+                )))
             }
-            // After a failed delivery the rest may stay where it is.
-            if self.client.context().inbox().failed.is_some() || Instant::now() >= deadline {
-                return false;
-            }
+            outcome => outcome,
         }
+    }
+
+    /// True if a transactional call has timed out and is to be made again: another one is refused as long.
+    fn is_resumable(&self) -> bool {
+        let (nothing, Some(nobody)) = (PartitionList::new(), Membership::nobody()) else { return false };
+        // SAFETY: all are alive; an empty list is answered at once, without asking anybody.
+        let outcome = unsafe {
+            Failure::check(rd::rd_kafka_send_offsets_to_transaction(self.client.raw(), nothing.raw(), nobody.raw(), 0))
+        };
+        outcome.is_err_and(|failure| failure.code == Code::RD_KAFKA_RESP_ERR__CONFLICT)
     }
 
     /// The failure of a delivery is known to the transaction a moment before it is reported.
     fn hear_refusals(&self) {
-        let deadline = Instant::now() + SLICE;
+        let deadline = Instant::now() + PATIENCE;
         while self.client.context().inbox().refused.is_empty() && Instant::now() < deadline {
             // SAFETY: the client is alive.
             unsafe { rd::rd_kafka_poll(self.client.raw(), 1) };

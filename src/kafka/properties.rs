@@ -52,6 +52,32 @@ pub fn known_property(name: &str) -> bool {
     Conf::new().known(name)
 }
 
+/// Whether a user may set a property to a value; connects to nothing.
+///
+/// # Errors
+/// Why not, for people: tidemill owns it, librdkafka has none of that name (with the nearest one there is), or refuses
+/// the value, which is not repeated.
+pub fn check_property(name: &str, value: &str) -> Result<(), String> {
+    if let Some(reason) = owned_property(name) {
+        return Err(format!("it belongs to tidemill: {reason}"));
+    }
+    let conf = Conf::new();
+    if known_property(name) {
+        let refusal = |error: BrokerError| match error.message.split_once(": ") {
+            Some((_, reason)) => reason.to_owned(),
+            None => error.message,
+        };
+        return conf.set(name, value).map_err(refusal);
+    }
+    let mut names = conf.names();
+    // The one alias that is better known than its property.
+    names.push("linger.ms".into());
+    let distance = |known: &&String| strsim::damerau_levenshtein(known, &name.to_ascii_lowercase().replace('_', "."));
+    let nearest = names.iter().min_by_key(distance).filter(|known| distance(known) <= 1 + name.len() / 6);
+    let hint = nearest.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+    Err(format!("it has no property of this name{hint}"))
+}
+
 /// What every client gets.
 fn common(kafka: &Kafka) -> Result<Properties, BrokerError> {
     let users = [&kafka.properties, &kafka.consumer_properties, &kafka.producer_properties];
@@ -269,6 +295,25 @@ mod tests {
         options.kafka.properties.insert("isolation.level".into(), "read_uncommitted".into());
         let error = consumer(&options).unwrap_err();
         assert!(error.message.contains("isolation.level") && error.message.contains("aborted"), "{error}");
+    }
+
+    #[test]
+    fn a_property_is_refused_with_the_reason_and_the_nearest_name() {
+        for (name, value, expected) in [
+            ("linger.ms", "5", ""),
+            ("request.timeout.ms", "5000", ""),
+            ("linger.msec", "5", "it has no property of this name; did you mean `linger.ms`?"),
+            ("session_timeout_ms", "5", "it has no property of this name; did you mean `session.timeout.ms`?"),
+            ("mesage.max.bytes", "5", "it has no property of this name; did you mean `message.max.bytes`?"),
+            ("request.timeout.m", "5", "it has no property of this name; did you mean `request.timeout.ms`?"),
+            ("entirely.invented", "5", "it has no property of this name"),
+            ("a\0b", "5", "it has no property of this name"),
+            ("batch.num.messages", "5", "it belongs to tidemill: tidemill isolates a refused record by it"),
+        ] {
+            assert_eq!(check_property(name, value).err().unwrap_or_default(), expected, "{name}");
+        }
+        let refusal = check_property("security.protocol", "s3cret").unwrap_err();
+        assert!(refusal.contains("security.protocol") && !refusal.contains("s3cret"), "{refusal}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::events::Event;
 use super::list::{self, Line};
 use super::native::{Code, OK, explain, text};
 use crate::broker::{TopicId, TopicPartition};
-use rdkafka_sys as rd;
+use rdkafka_sys::{self as rd, rd_kafka_AclOperation_t as Acl};
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,17 @@ pub struct Topic {
     pub id: TopicId,
     /// Number of its partitions.
     pub partitions: i32,
+    /// What this user may do with it; `None` if the cluster does not say.
+    pub rights: Option<Rights>,
+}
+
+/// What a user may do with a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Fetch records and commit positions.
+    pub read: bool,
+    /// Produce records.
+    pub write: bool,
 }
 
 /// A consumer group as its coordinator describes it.
@@ -51,7 +62,8 @@ pub(super) enum Reply {
     Offsets(Vec<Line>),
     Changed(Vec<Line>),
     Topics(Vec<Result<Topic, (String, Code)>>),
-    Created(Vec<(String, Code, String)>),
+    /// Created or deleted.
+    Topical(Vec<(String, Code, String)>),
     Configs(Vec<(String, String)>),
     Groups(Vec<Group>),
     Failed(Code, String),
@@ -80,7 +92,8 @@ pub(super) unsafe fn read(event: &Event) -> Reply {
         if code != OK {
             return Reply::Failed(code, text(rd::rd_kafka_event_error_string(event)));
         }
-        match rd::rd_kafka_event_type(event) {
+        let kind = rd::rd_kafka_event_type(event);
+        match kind {
             rd::RD_KAFKA_EVENT_LISTOFFSETS_RESULT => {
                 let infos = rd::rd_kafka_ListOffsets_result_infos(event.cast(), &mut count);
                 let line = |info: &*const rd::rd_kafka_ListOffsetsResultInfo_t| {
@@ -99,14 +112,19 @@ pub(super) unsafe fn read(event: &Event) -> Reply {
                 let topics = rd::rd_kafka_DescribeTopics_result_topics(event.cast(), &mut count);
                 Reply::Topics(array(topics, count).iter().map(|raw| topic(*raw)).collect())
             }
-            rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => {
-                let topics = rd::rd_kafka_CreateTopics_result_topics(event.cast(), &mut count);
-                let created = |raw: &*const rd::rd_kafka_topic_result_t| {
+            rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT | rd::RD_KAFKA_EVENT_DELETETOPICS_RESULT => {
+                let topics = match kind {
+                    rd::RD_KAFKA_EVENT_CREATETOPICS_RESULT => {
+                        rd::rd_kafka_CreateTopics_result_topics(event.cast(), &mut count)
+                    }
+                    _ => rd::rd_kafka_DeleteTopics_result_topics(event.cast(), &mut count),
+                };
+                let topical = |raw: &*const rd::rd_kafka_topic_result_t| {
                     let name = text(rd::rd_kafka_topic_result_name(*raw));
                     let reason = text(rd::rd_kafka_topic_result_error_string(*raw));
                     (name, rd::rd_kafka_topic_result_error(*raw), reason)
                 };
-                Reply::Created(array(topics, count).iter().map(created).collect())
+                Reply::Topical(array(topics, count).iter().map(topical).collect())
             }
             rd::RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT => {
                 let resources = rd::rd_kafka_DescribeConfigs_result_resources(event.cast(), &mut count);
@@ -178,7 +196,14 @@ unsafe fn topic(raw: *const rd::rd_kafka_TopicDescription_t) -> Result<Topic, (S
                 *to = from;
             }
         }
-        Ok(Topic { name, id: TopicId(bytes), partitions: i32::try_from(partitions).unwrap_or(i32::MAX) })
+        let mut count = 0;
+        let allowed = rd::rd_kafka_TopicDescription_authorized_operations(raw, &mut count);
+        let rights = (!allowed.is_null() && count > 0).then(|| {
+            let allowed = std::slice::from_raw_parts(allowed, count);
+            let may = |operation| allowed.contains(&operation) || allowed.contains(&Acl::RD_KAFKA_ACL_OPERATION_ALL);
+            Rights { read: may(Acl::RD_KAFKA_ACL_OPERATION_READ), write: may(Acl::RD_KAFKA_ACL_OPERATION_WRITE) }
+        });
+        Ok(Topic { name, id: TopicId(bytes), partitions: i32::try_from(partitions).unwrap_or(i32::MAX), rights })
     }
 }
 

@@ -8,6 +8,7 @@ use super::native::{Client, c_string, millis, text};
 use super::replies::{Reply, read};
 use crate::broker::TopicPartition;
 use crate::error::BrokerError;
+pub(super) use rdkafka_sys::rd_kafka_ResourceType_t as Resource;
 use rdkafka_sys::{self as rd, rd_kafka_admin_op_t as Op};
 use std::ffi::{CString, c_char, c_int};
 use std::sync::Arc;
@@ -116,6 +117,19 @@ impl Mailbox {
         Ok(options.id)
     }
 
+    /// Deletes a topic.
+    pub(super) fn delete_topic(&mut self, name: &str, timeout: Duration) -> Result<u64, BrokerError> {
+        let name = c_string(name)?;
+        let options = self.options(Op::RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout);
+        // SAFETY: as in `offsets`.
+        unsafe {
+            let mut request = rd::rd_kafka_DeleteTopic_new(name.as_ptr());
+            rd::rd_kafka_DeleteTopics(self.client(), &mut request, 1, options.raw, self.queue.raw());
+            rd::rd_kafka_DeleteTopic_destroy(request);
+        }
+        Ok(options.id)
+    }
+
     /// Asks for identity and partitions of topics.
     pub(super) fn topics(&mut self, names: &[&str], timeout: Duration) -> Result<u64, BrokerError> {
         let names = names.iter().map(|name| c_string(name)).collect::<Result<Vec<_>, _>>()?;
@@ -123,6 +137,7 @@ impl Mailbox {
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
         // SAFETY: as in `offsets`; the names live until the end of the call.
         unsafe {
+            drop_error(rd::rd_kafka_AdminOptions_set_include_authorized_operations(options.raw, 1));
             let topics = rd::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
             rd::rd_kafka_DescribeTopics(self.client(), topics, options.raw, self.queue.raw());
             rd::rd_kafka_TopicCollection_destroy(topics);
@@ -151,14 +166,13 @@ impl Mailbox {
         Ok(options.id)
     }
 
-    /// Asks for the settings of a topic.
-    pub(super) fn configs(&mut self, topic: &str, timeout: Duration) -> Result<u64, BrokerError> {
-        let topic = c_string(topic)?;
+    /// Asks for the settings of a topic, or of a broker by its number.
+    pub(super) fn configs(&mut self, kind: Resource, name: &str, timeout: Duration) -> Result<u64, BrokerError> {
+        let name = c_string(name)?;
         let options = self.options(Op::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
         // SAFETY: as in `offsets`.
         unsafe {
-            let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
-            let mut request = rd::rd_kafka_ConfigResource_new(kind, topic.as_ptr());
+            let mut request = rd::rd_kafka_ConfigResource_new(kind, name.as_ptr());
             rd::rd_kafka_DescribeConfigs(self.client(), &mut request, 1, options.raw, self.queue.raw());
             rd::rd_kafka_ConfigResource_destroy(request);
         }

@@ -221,9 +221,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             };
             self.holdings.insert(slot, holding);
         }
-        if !starts.is_empty() {
-            self.broker.assign(&starts)?;
-        }
+        // Also if nothing can be read: the group waits for the answer.
+        self.broker.assign(&starts)?;
         again?;
         self.membership.taking = false;
         self.trouble = None;

@@ -232,7 +232,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             let Some(closed) = task.closed.get_mut(cursor.window) else { return Ok(()) };
             let fresh = !closed.truncated.contains(&cursor.row);
             closed.truncated.push(cursor.row);
-            (format!("the result number {} of the window that ends at {}", cursor.row, closed.end_ms), fresh)
+            let at = closed.offset();
+            (
+                format!("result {} of the window that ends at {} (closed at offset {at})", cursor.row, closed.end_ms),
+                fresh,
+            )
         } else {
             let offset = task.rejected.get(cursor.rejected, 0).map_or(-1, |rejected| rejected.offset);
             (format!("the record at offset {offset}"), task.rejected.truncate(cursor.rejected))
@@ -247,11 +251,12 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         )))
     }
 
-    /// Where the cursor stood when a token was given: the order of producing is the same again.
+    /// Where the cursor stood when a token was given: the order of producing is the same again. `None` if a task has
+    /// gone since: then nobody can say.
     fn cursor_of(&self, token: u64) -> Option<Cursor> {
         let mut rest = usize::try_from(token).ok()?;
         for (index, part) in self.tide.parts.iter().enumerate() {
-            let Some(task) = self.holdings.get(&part.slot).and_then(super::Holding::task) else { continue };
+            let task = self.holdings.get(&part.slot).and_then(super::Holding::task)?;
             for (window, closed) in task.closed.iter().take(part.windows).enumerate() {
                 if rest < closed.table.len() {
                     return Some(Cursor { part: index, window, row: rest, rejected: 0 });

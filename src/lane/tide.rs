@@ -105,6 +105,11 @@ impl Tide {
         self.fresh
     }
 
+    /// Changes whenever the transaction gets on.
+    pub(super) fn progress(&self) -> (Phase, u64) {
+        (self.phase, self.tokens)
+    }
+
     /// True if the transaction has taken all the time it may.
     pub(super) fn is_overdue(&self, now: Duration) -> bool {
         now >= self.deadline
@@ -200,7 +205,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         } else {
             self.counts.aborted += 1;
         }
-        if error.fenced {
+        // A transaction that took too long was fenced by its own timeout.
+        if error.fenced && !self.tide.is_overdue(self.clock.monotonic()) {
             self.tide.fenced += 1;
             if self.tide.fenced >= 2 {
                 return Err(Stop(format!(

@@ -35,3 +35,10 @@ pub(super) struct Mark {
     pub(super) replay_from: i64,
     pub(super) guard: GuardMark,
 }
+
+impl Closed {
+    /// Offset of the record that closed it; the position if silence did.
+    pub fn offset(&self) -> i64 {
+        self.mark.offset
+    }
+}

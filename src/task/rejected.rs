@@ -8,6 +8,9 @@ use std::fmt::{self, Write as _};
 /// A key that a topic may refuse goes out as its first so many bytes.
 const KEY_PREFIX: usize = 1024;
 
+/// Memory that is kept for the next records; what a giant one took beyond it is given back.
+const BYTES_KEPT: usize = 1 << 20;
+
 /// Records waiting for the next commit, in offset order, their bytes in one recycled arena.
 #[derive(Debug, Default)]
 pub struct Rejected {
@@ -146,6 +149,7 @@ impl Rejected {
             }
             None => {
                 self.bytes.clear();
+                self.bytes.shrink_to(BYTES_KEPT);
                 self.released = 0;
             }
         }

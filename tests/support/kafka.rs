@@ -2,9 +2,11 @@
 //!
 //! Needs `java` (17 or newer) and `mvn` on the path. A broker never outlives its test process, however that ends.
 
+#![allow(dead_code)] // each test program uses a part of it
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,20 +45,27 @@ impl Kafka {
 
     /// A broker of one's own, to be stopped, killed and paused.
     pub fn start() -> Self {
+        Self::start_behind_proxy().0
+    }
+
+    /// The same, and a door for clients that must not reach it directly: whoever comes to the returned listener is to
+    /// be passed on to the returned address, and will come there again for everything that it asks.
+    pub fn start_behind_proxy() -> (Self, TcpListener, SocketAddr) {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let folder = target().join("tmp").join(format!("kafka-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        let ports = [free_port(), free_port()].map(|listener| listener.local_addr().unwrap().port());
-        write_properties(&folder, ports);
+        let door = free_port();
+        let ports = [free_port(), free_port(), free_port()].map(|listener| port_of(&listener));
+        write_properties(&folder, ports, port_of(&door));
         let mut format = java();
         format.args(["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"]);
         let formatted = format.arg(folder.join("server.properties")).output().unwrap();
         assert!(formatted.status.success(), "cannot format Kafka's storage: {formatted:?}");
         let kafka = Self { folder, port: ports[0], running: Mutex::default() };
         kafka.resume_after_stop();
-        kafka
+        (kafka, door, SocketAddr::from(([127, 0, 0, 1], ports[2])))
     }
 
     /// `bootstrap.servers`.
@@ -172,11 +181,17 @@ fn free_port() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").unwrap()
 }
 
-fn write_properties(folder: &Path, [port, controller]: [u16; 2]) {
+fn port_of(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
+}
+
+fn write_properties(folder: &Path, [port, controller, behind]: [u16; 3], door: u16) {
     let common = include_str!("../kafka/broker/server.properties");
     let own = format!(
-        "log.dirs={}\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\ncontroller.quorum.voters=1@127.0.0.1:{controller}\n",
+        "log.dirs={}\nlisteners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{behind},\
+         CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port},PROXIED://127.0.0.1:{door}\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n",
         folder.join("data").display()
     );
     fs::write(folder.join("server.properties"), format!("{common}{own}")).unwrap();
