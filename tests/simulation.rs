@@ -29,6 +29,7 @@ use simulation::tally::Tally;
 use simulation::world::World;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tidemill::sim::Faults;
 
 /// Runs one seed; the complaints are empty if all went as it must.
 fn run(seed: u64, mistake: Option<Mistake>) -> (Vec<String>, Verdicts, Tally) {
@@ -101,6 +102,21 @@ fn another_thousand_seeds_agree_with_the_model() {
     enough(&verdicts, &tally);
 }
 
+/// Each attempt finds some of them only: found by seed 957, when 20 failed attempts in a row stopped the lane for good.
+#[test]
+fn many_dead_letters_that_their_topic_refuses_go_out_without_their_values() {
+    let quiet = Plan { limits: true, restless: false, places: 1, ticks: 0, faults: Faults::default(), ..Plan::new(0) };
+    let mut world = World::new(Plan { grows: false, queue_records: 4, ..quiet }, None);
+    let topic = world.plan.sources[0].0;
+    for _ in 0..100 {
+        world.cluster.append(topic, 0, 1, Some(b"k"), Some(&[b'x'; 2_000]), &[]);
+    }
+    world.run();
+    let mut complaints = std::mem::take(&mut world.complaints);
+    let verdicts = oracle::judge(&world, &mut complaints);
+    assert_eq!((complaints, verdicts.dead), (Vec::new(), 100));
+}
+
 /// A simulation in which little happens proves little.
 fn enough(verdicts: &Verdicts, tally: &Tally) {
     println!("{verdicts:?}\n{tally:?}");
@@ -112,13 +128,13 @@ fn enough(verdicts: &Verdicts, tally: &Tally) {
         ("windows", verdicts.windows, 100_000),
         ("raises by silence", verdicts.raises, 1_000),
         ("commits between window ends", verdicts.splits, 1_000),
-        ("most guard steps at once", verdicts.guard_steps_max, 4),
+        ("most guard steps at once", verdicts.guard_steps_max, 5),
         ("lanes", tally.lanes, 5_000),
         ("crashes", tally.crashes, 1_000),
         ("faults", tally.faults as usize, 100_000),
         ("windows closed by silence", tally.closed_by_idle as usize, 1_000),
-        ("aborts", tally.aborted as usize, 5_000),
-        ("commits of unknown outcome", tally.unknown as usize, 500),
+        ("aborts", tally.aborted as usize, 2_000),
+        ("commits of unknown outcome", tally.unknown as usize, 300),
     ];
     for (what, seen, least) in counts {
         assert!(seen >= least, "only {seen} {what}, {least} are wanted");

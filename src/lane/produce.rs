@@ -105,6 +105,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         for (token, why) in refused {
             if let Some(cursor) = self.cursor_of(token) {
                 self.truncate_at(cursor, &why)?;
+                self.tide.forget_failures();
             }
         }
         Ok(())

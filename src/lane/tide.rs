@@ -120,6 +120,12 @@ impl Tide {
         self.phase != Phase::Idle
     }
 
+    /// What made the last transaction fail will not make the next one fail: each record is truncated once at most, so
+    /// that a burst of many that a topic refuses is no loop, however few of them each attempt finds.
+    pub(super) fn forget_failures(&mut self) {
+        self.failures = 0;
+    }
+
     /// A rebalance explains why somebody else may have fenced us.
     pub(super) fn forget_fencing(&mut self) {
         self.fenced = 0;

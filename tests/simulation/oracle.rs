@@ -197,12 +197,12 @@ impl Trial<'_> {
                 continue;
             }
             self.doubt(now, raised_ms, points);
+            self.verdicts.raises += 1;
             self.raise(raised_ms);
         }
     }
 
     fn raise(&mut self, raised_ms: i64) {
-        self.verdicts.raises += 1;
         self.model.raise(raised_ms);
         self.windows.extend(self.model.closed());
     }
@@ -290,7 +290,7 @@ impl Trial<'_> {
     fn doubt_guard(&mut self, offset: i64, time_ms: i64, fate: Fate, moments: std::ops::Range<usize>) {
         let pipeline = &self.world.plan.pipeline;
         let ahead_ms = pipeline.max_ahead_ms.unwrap_or(0);
-        let step_ms = up(ahead_ms, 4).max(up(pipeline.window.size_ms + pipeline.window.grace_ms, 40)).max(1);
+        let step_ms = self.world.plan.guard_step_ms();
         let journal = self.world.journal.borrow();
         match fate {
             Fate::Dead("future") => {

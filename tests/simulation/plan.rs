@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill::broker::{Outlet, TopicPartition};
-use tidemill::config::{Commit, Config, Idle, Kafka, Memory, Pipeline, Protocol, Sink, Topics, WhenFull};
+use tidemill::config::{Commit, Config, Idle, Kafka, Memory, Pipeline, Protocol, Sink, TimeSource, Topics, WhenFull};
 use tidemill::lane::LaneOptions;
 use tidemill::sim::{ClientOptions, Faults};
 
@@ -18,7 +18,7 @@ pub const DEAD: &str = "dead";
 /// A client that makes no call for this long is put out of the group.
 pub const SESSION: Duration = Duration::from_secs(6);
 /// A value that the client of a seed with limits cannot send.
-pub const HUGE_BYTES: usize = 4_000;
+pub const HUGE_BYTES: usize = 8_000;
 
 /// One seed's plan.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct Plan {
     pub static_members: bool,
     /// Every topic begins with one partition, and the others come later.
     pub grows: bool,
+    /// Devices send just inside and just outside of the guard while the wall clock goes on.
+    pub rides: bool,
     pub ticks: usize,
     /// Where the stream's own clock begins, in Unix ms.
     pub clock_ms: i64,
@@ -58,6 +60,11 @@ impl Plan {
         let after_ms = random.pick(&[1, 50, 300, 2_000]);
         pipeline.window.idle =
             random.pick(&[Idle::Off, Idle::Advance { after_ms }, Idle::Advance { after_ms }, Idle::Close { after_ms }]);
+        let rides = random.chance(100);
+        if rides {
+            pipeline.time = TimeSource::Kafka;
+            pipeline.max_ahead_ms = Some(random.pick(&[1, size_ms / 20 + 1, size_ms]));
+        }
         let limits = pipeline.max_key_bytes < 1000 && random.chance(300);
         let reach_ms = size_ms + pipeline.window.grace_ms;
         let clock_ms = match random.between(1, 8) {
@@ -83,10 +90,11 @@ impl Plan {
             batch_bytes: random.pick(&[200, 1 << 16, 1 << 16]),
             queue_records: random.pick(&[4, 100, 10_000]),
             faults: faults(random),
-            places: random.between(1, 4) as usize,
+            places: if rides { 1 } else { random.between(1, 4) as usize },
             restless: random.chance(800),
             static_members: random.chance(100),
             grows: random.chance(150),
+            rides,
             ticks: random.between(200, 1_000) as usize,
             clock_ms,
             pipeline: Arc::new(pipeline),
@@ -140,11 +148,18 @@ impl Plan {
             max_poll_interval: Duration::from_secs(20),
             transaction_timeout: self.commit.timeout,
             static_member: self.static_members.then(|| format!("member-{place}")),
-            message_bytes_max: if self.limits { 1_500 } else { 1_000_000 },
+            message_bytes_max: if self.limits { 6_000 } else { 1_000_000 },
             queue_records_max: self.queue_records,
             faults,
             ..options.outlet(Outlet::Late, LATE).outlet(Outlet::DeadLetter, DEAD)
         }
+    }
+
+    /// The step of the guard clock.
+    pub fn guard_step_ms(&self) -> i64 {
+        let window = self.pipeline.window;
+        let up = |a: i64, b: i64| -(-a).div_euclid(b);
+        up(self.pipeline.max_ahead_ms.unwrap_or(0), 4).max(up(window.size_ms + window.grace_ms, 40)).max(1)
     }
 
     /// All source partitions.

@@ -19,8 +19,8 @@ impl World {
     pub fn write(&mut self) {
         let source = self.random.between(0, self.plan.sources.len() as i64 - 1) as usize;
         let (topic, partitions) = self.plan.sources[source];
-        let burst = self.random.pick(&[1, 1, 3, 12]);
-        let in_transaction = self.random.chance(80) || self.writer.is_open;
+        let burst = if self.plan.rides { 1 } else { self.random.pick(&[1, 1, 3, 12]) };
+        let in_transaction = (self.random.chance(80) && !self.plan.rides) || self.writer.is_open;
         for _ in 0..burst {
             let partition = self.random.between(0, i64::from(partitions) - 1) as i32;
             let partition = if self.cluster.bounds(topic, partition).is_some() { partition } else { 0 };
@@ -34,9 +34,17 @@ impl World {
     fn write_one(&mut self, source: usize, topic: &'static str, partition: i32, in_transaction: bool) {
         let window = self.plan.pipeline.window;
         let by = self.random.pick(&[0, 1, window.every_ms, window.every_ms, 2 * window.size_ms]);
-        self.clock_ms += self.random.between(0, by);
+        self.clock_ms += if self.plan.rides { 0 } else { self.random.between(0, by) };
         let mut record = generate::record(&self.random, &self.plan.pipeline, 0, self.clock_ms);
-        if self.plan.limits && self.random.chance(20) {
+        if self.plan.rides && self.random.chance(700) {
+            self.clock.set_wall_ms(self.clock_ms);
+            record.now_ms = self.clock_ms;
+            let guard_ms = self.clock_ms + self.plan.guard_step_ms() - 1;
+            let guard_ms = guard_ms - guard_ms.rem_euclid(self.plan.guard_step_ms());
+            let ahead_ms = self.plan.pipeline.max_ahead_ms.unwrap_or(0);
+            record.kafka_timestamp_ms = guard_ms + ahead_ms + self.random.between(0, 1);
+            self.clock_ms += self.random.between(0, 2 * self.plan.guard_step_ms());
+        } else if self.plan.limits && self.random.chance(20) {
             record.value = Some(vec![b'x'; HUGE_BYTES]);
         }
         if self.random.chance(300) {
