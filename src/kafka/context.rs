@@ -149,8 +149,9 @@ unsafe extern "C" fn on_log(client: *const rd::rd_kafka_t, level: c_int, facilit
         let name = if client.is_null() { String::new() } else { text(rd::rd_kafka_name(client)) };
         (name, text(facility), text(line))
     };
+    let level = if is_routine(&facility, &line) { DEBUG } else { level };
     // Debug lines were asked for: all of them.
-    let admitted = if level >= 7 { Some(0) } else { REPEATS.admit(&facility, Instant::now()) };
+    let admitted = if level >= DEBUG { Some(0) } else { REPEATS.admit(&facility, Instant::now()) };
     let Some(repeats) = admitted else { return };
     let repeats = if repeats == 0 { String::new() } else { format!(" ({repeats} like it in the last minute)") };
     match level {
@@ -158,6 +159,19 @@ unsafe extern "C" fn on_log(client: *const rd::rd_kafka_t, level: c_int, facilit
         4 => tracing::warn!(target: "librdkafka", client = name, "{facility}: {line}{repeats}"),
         5 | 6 => tracing::info!(target: "librdkafka", client = name, "{facility}: {line}{repeats}"),
         _ => tracing::debug!(target: "librdkafka", client = name, "{facility}: {line}{repeats}"),
+    }
+}
+
+/// syslog's level for what only a developer wants to read.
+const DEBUG: c_int = 7;
+
+/// What librdkafka calls an error and heals by itself, in every healthy run: a transaction that follows the last one
+/// closely, and a group that is left without anything to answer.
+fn is_routine(facility: &str, line: &str) -> bool {
+    match facility {
+        "ADDOFFSETS" => line.contains("another concurrent operation"),
+        "ASSIGN" => line.contains("COOPERATIVE"),
+        _ => false,
     }
 }
 
