@@ -217,7 +217,7 @@ pub(super) fn until_the_end(lanes: Lanes, shared: &Shared, clock: SystemClock, s
         }
         if shared.is_stopping() {
             let now = clock.monotonic();
-            if now >= *deadline.get_or_insert(now + shutdown_timeout.mul_f64(0.95)) {
+            if now >= *deadline.get_or_insert(now + shutdown_timeout.mul_f64(0.85)) {
                 tracing::warn!(
                     running,
                     "shutdown.timeout is over: leaving lanes behind. Nothing is lost: the next \

@@ -23,6 +23,8 @@ pub struct Kafka {
     folder: PathBuf,
     port: u16,
     running: Mutex<Option<Running>>,
+    /// The controller, where it is a process of its own that outlives the broker's restarts.
+    controller: Option<Running>,
 }
 
 /// The JVM, and a shell that kills it and removes its folder when its standard input ends: with this process at the
@@ -32,6 +34,9 @@ struct Running {
     shell: Child,
     stdin: ChildStdin,
 }
+
+const SERVER: &str = "server.properties";
+const CONTROLLER: &str = "controller.properties";
 
 const SHELL: &str = r#"folder=$1; shift; "$@" <&- >&2 & echo $!; exec >&-
 read line || { kill -9 $!; rm -rf "$folder"; }; wait"#;
@@ -51,21 +56,29 @@ impl Kafka {
     /// The same, and a door for clients that must not reach it directly: whoever comes to the returned listener is to
     /// be passed on to the returned address, and will come there again for everything that it asks.
     pub fn start_behind_proxy() -> (Self, TcpListener, SocketAddr) {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
-        let folder = target().join("tmp").join(format!("kafka-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
+        let folder = new_folder();
         let door = free_port();
         let ports = [free_port(), free_port(), free_port()].map(|listener| port_of(&listener));
         write_properties(&folder, ports, port_of(&door));
-        let mut format = java();
-        format.args(["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"]);
-        let formatted = format.arg(folder.join("server.properties")).output().unwrap();
-        assert!(formatted.status.success(), "cannot format Kafka's storage: {formatted:?}");
-        let kafka = Self { folder, port: ports[0], running: Mutex::default() };
+        format_storage(&folder, SERVER);
+        let kafka = Self { folder, port: ports[0], running: Mutex::default(), controller: None };
         kafka.resume_after_stop();
         (kafka, door, SocketAddr::from(([127, 0, 0, 1], ports[2])))
+    }
+
+    /// A broker whose controller goes on while it restarts, as in every cluster that is worth the name. (A broker that is
+    /// its own controller can forget the markers of a transaction that was ending when it was killed: until its old
+    /// registration expires its partitions have no leader, and the coordinator takes that for "deleted".)
+    pub fn start_with_controller() -> Self {
+        let folder = new_folder();
+        let ports = [free_port(), free_port()].map(|listener| port_of(&listener));
+        write_properties_apart(&folder, ports);
+        format_storage(&folder, CONTROLLER);
+        format_storage(&folder, SERVER);
+        let controller = Some(launch(&folder, CONTROLLER));
+        let kafka = Self { folder, port: ports[0], running: Mutex::default(), controller };
+        kafka.resume_after_stop();
+        kafka
     }
 
     /// `bootstrap.servers`.
@@ -105,10 +118,8 @@ impl Kafka {
     /// Ends the broker as an operator would, or, with `kill`, as a power cut would; its data stays.
     pub fn stop(&self, kill: bool) {
         let mut running = self.running();
-        if let Some(mut old) = running.take() {
-            signal(if kill { "-KILL" } else { "-TERM" }, old.pid);
-            let _ = old.stdin.write_all(b"ended\n");
-            old.shell.wait().unwrap();
+        if let Some(old) = running.take() {
+            old.end(if kill { "-KILL" } else { "-TERM" });
         }
     }
 
@@ -116,7 +127,7 @@ impl Kafka {
     pub fn resume_after_stop(&self) {
         let mut running = self.running();
         assert!(running.is_none(), "the broker is running");
-        *running = Some(self.launch());
+        *running = Some(launch(&self.folder, SERVER));
         drop(running);
         let deadline = Instant::now() + READY;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() || self.probe().is_err() {
@@ -139,21 +150,6 @@ impl Kafka {
         Admin::connect(&self.config(""), Duration::from_secs(1))?.topics().map(drop)
     }
 
-    fn launch(&self) -> Running {
-        let log = fs::File::create(self.folder.join("log")).unwrap();
-        let java = java();
-        let mut shell = Command::new("sh");
-        shell.args(["-c", SHELL, "kafka"]).arg(&self.folder);
-        shell.arg(java.get_program()).args(java.get_args());
-        shell.arg("kafka.Kafka").arg(self.folder.join("server.properties"));
-        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        let mut shell = shell.spawn().unwrap();
-        let stdin = shell.stdin.take().unwrap();
-        let mut pid = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        Running { pid: pid.trim().parse().unwrap(), shell, stdin }
-    }
-
     fn running(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,8 +163,51 @@ impl Drop for Kafka {
             eprintln!("--- the end of the broker's log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
         self.stop(true);
+        if let Some(controller) = self.controller.take() {
+            controller.end("-KILL");
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+impl Running {
+    fn end(mut self, how: &str) {
+        signal(how, self.pid);
+        let _ = self.stdin.write_all(b"ended\n");
+        self.shell.wait().unwrap();
+    }
+}
+
+/// Starts the JVM of one file of properties; its output goes to a file beside it.
+fn launch(folder: &Path, properties: &str) -> Running {
+    let log = fs::File::create(folder.join(if properties == SERVER { "log" } else { "controller.log" })).unwrap();
+    let java = java();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", SHELL, "kafka"]).arg(folder);
+    shell.arg(java.get_program()).args(java.get_args());
+    shell.arg("kafka.Kafka").arg(folder.join(properties));
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+    let mut shell = shell.spawn().unwrap();
+    let stdin = shell.stdin.take().unwrap();
+    let mut pid = String::new();
+    BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+    Running { pid: pid.trim().parse().unwrap(), shell, stdin }
+}
+
+fn format_storage(folder: &Path, properties: &str) {
+    let mut format = java();
+    format.args(["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"]);
+    let formatted = format.arg(folder.join(properties)).output().unwrap();
+    assert!(formatted.status.success(), "cannot format Kafka's storage: {formatted:?}");
+}
+
+fn new_folder() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+    let folder = target().join("tmp").join(format!("kafka-{}-{number}", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// A name that no other test uses.
@@ -199,7 +238,28 @@ fn write_properties(folder: &Path, [port, controller, behind]: [u16; 3], door: u
          controller.quorum.voters=1@127.0.0.1:{controller}\n",
         folder.join("data").display()
     );
-    fs::write(folder.join("server.properties"), format!("{common}{own}")).unwrap();
+    fs::write(folder.join(SERVER), format!("{common}{own}")).unwrap();
+}
+
+/// Broker and controller as two processes; the later line of a key counts.
+fn write_properties_apart(folder: &Path, [port, controller]: [u16; 2]) {
+    let common = include_str!("../kafka/broker/server.properties");
+    // A broker that was killed may come back as soon as its registration has expired.
+    let quorum = format!(
+        "controller.quorum.voters=100@127.0.0.1:{controller}\nbroker.session.timeout.ms=2000\n\
+         broker.heartbeat.interval.ms=300\n"
+    );
+    let broker = format!(
+        "process.roles=broker\nlog.dirs={}\nlisteners=PLAINTEXT://127.0.0.1:{port}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n",
+        folder.join("data").display()
+    );
+    let apart = format!(
+        "process.roles=controller\nnode.id=100\nlog.dirs={}\nlisteners=CONTROLLER://127.0.0.1:{controller}\n",
+        folder.join("controller").display()
+    );
+    fs::write(folder.join(SERVER), format!("{common}{quorum}{broker}")).unwrap();
+    fs::write(folder.join(CONTROLLER), format!("{common}{quorum}{apart}")).unwrap();
 }
 
 /// A JVM with Kafka on its class path.

@@ -3,14 +3,20 @@
 use crate::chaos::{close_all, short_session};
 use crate::flights;
 use crate::judge::Truth;
+use crate::positions::records;
 use crate::process::{Worker, until};
-use crate::stage::Stage;
+use crate::proxy::{self, Lost, Proxy};
+use crate::stage::{Setup, Stage};
 use crate::support::kafka::Kafka;
 use std::time::{Duration, Instant};
 use tidemill::clock::{Clock, SystemClock};
 
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(6);
 const SESSION: Duration = Duration::from_secs(6);
+/// `commit.timeout` where a transaction is left open: longer than the session, so that it shows.
+const ORPHAN_TIMEOUT: Duration = Duration::from_secs(12);
+/// How often the test broker looks for transactions whose time is over.
+const SCAN: Duration = Duration::from_secs(1);
 /// What a busy machine may add to any measured time.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -76,6 +82,53 @@ fn a_killed_workers_successor_in_its_place_goes_on_at_once() {
 #[test]
 fn a_killed_workers_successor_elsewhere_waits_for_the_transaction_at_most() {
     successor(&stage("successor-other", Kafka::shared()), "b", COMMIT_TIMEOUT.max(SESSION) + Duration::from_secs(2));
+}
+
+/// A worker dies with its transaction open; its successor is live how long after its assignment?
+fn after_an_orphan(instance: &str) -> Duration {
+    let (kafka, door, behind) = Kafka::start_behind_proxy();
+    let brokers = door.local_addr().unwrap().to_string();
+    let (kafka, proxy) = (&kafka, Proxy::start(door, behind));
+    let rest = format!("lanes: 1\ncommit: {{ timeout: {}s, interval: 10ms }}\n", ORPHAN_TIMEOUT.as_secs());
+    let setup = Setup { brokers: Some(brokers), kafka: short_session(), rest, ..Setup::default() };
+    let stage = &Stage::new(kafka, "orphan", setup);
+    let mut first = stage.worker("a");
+    first.until_live(4);
+    stage.load(records(0..20));
+    proxy.lose(proxy::END_TXN, 1, Lost::Request);
+    until("a transaction stays open", || {
+        stage.load(records(20..21));
+        proxy.lost() > 0
+    });
+    first.kill();
+    stage.load(records(21..40));
+    let second = stage.worker(instance);
+    second.until_live(4);
+    let after_assignment = Duration::from_millis((now_ms() - said_at_ms(&second, "partitions assigned")) as u64);
+    println!(
+        "killed with an open transaction, then instance {instance}: live {after_assignment:?} after the assignment"
+    );
+    close_all(stage, "t");
+    let truth = Truth::of(stage, false);
+    until("all windows are there", || stage.has(&stage.sink, truth.windows()));
+    second.stop_well();
+    truth.hold(stage);
+    after_assignment
+}
+
+#[test]
+fn an_open_transaction_of_a_dead_worker_ends_at_once_when_its_place_starts_again() {
+    let after_assignment = after_an_orphan("a");
+    assert!(after_assignment < Duration::from_secs(2), "{after_assignment:?}");
+}
+
+#[test]
+fn an_open_transaction_of_a_dead_worker_holds_another_place_back_until_its_timeout() {
+    let after_assignment = after_an_orphan("b");
+    // The group needs a session to notice the death; meanwhile the transaction's time runs.
+    let bound = ORPHAN_TIMEOUT + SCAN - SESSION + SLACK;
+    assert!(after_assignment < bound, "{after_assignment:?} is more than {bound:?}");
+    assert!(after_assignment > Duration::from_secs(1), "{after_assignment:?}: nothing was held back");
 }
 
 #[test]

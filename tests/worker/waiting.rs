@@ -30,9 +30,8 @@ fn topics_that_are_missing_are_waited_for() {
 }
 
 #[test]
-#[ignore = "often, the only broker comes back with a transaction coordinator that loads for more than a minute: not understood"]
 fn a_broker_that_restarts_while_records_stream_changes_nothing() {
-    let kafka = Kafka::start();
+    let kafka = Kafka::start_with_controller();
     let setup = Setup { kafka: short_session(), rest: "commit: { timeout: 6s }\n".into(), ..Setup::default() };
     let stage = &Stage::new(&kafka, "restarts", setup);
     let mut workers = [stage.worker("a"), stage.worker("b")];
