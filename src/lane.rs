@@ -310,7 +310,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                     task.answer_ends(&mut self.context, ends, now);
                     let closed = task.closed.len() - before;
                     if closed > 0 {
-                        tracing::info!(partition = %task.partition, windows = closed, watermark_ms = task.watermark_ms(),
+                        tracing::info!(partition = %task.partition, window_ends = closed, watermark_ms = task.watermark_ms(),
                             "windows closed by silence");
                     }
                 }

@@ -3,9 +3,9 @@
 //! HTTP answers from the first moment, so that an operator sees what the worker waits for; brokers and topics that are
 //! not there yet are waited for, not died of.
 
-use super::preflight::{self, Severity};
+use super::preflight::{self, ClusterFacts, Severity};
 use crate::broker::TopicPartition;
-use crate::checkpoint::Digest;
+use crate::checkpoint::{Checkpoint, Digest};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StartAt};
 use crate::error::{BrokerError, ErrorKind};
@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::status::Phase;
 use crate::worker::{self, Lanes, Shared};
 use anyhow::{Context, bail};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -109,7 +110,9 @@ pub(super) fn start(
             Severity::Error | Severity::Warning => tracing::warn!("{finding}"),
         }
     }
-    if config.pipeline.start == StartAt::Latest && wait_for(shared, clock, || pin(&mut admin, &partitions))?.is_none() {
+    if config.pipeline.start == StartAt::Latest
+        && wait_for(shared, clock, || pin(&mut admin, config, &facts))?.is_none()
+    {
         return Ok(None);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -190,8 +193,22 @@ fn topics(admin: &mut Admin, config: &Config) -> Result<Vec<TopicPartition>, Bro
 
 /// `source.start: latest` for a group without any position: the ends are committed before anybody joins, or a partition
 /// that moves early would begin somewhere else.
-fn pin(admin: &mut Admin, partitions: &[TopicPartition]) -> Result<(), BrokerError> {
-    pin_start(admin, partitions, |_, _| String::new()).map(|pinned| {
+fn pin(admin: &mut Admin, config: &Config, facts: &ClusterFacts) -> Result<(), BrokerError> {
+    let ids: BTreeMap<_, _> = facts.source_partitions().map(|(topic, partition)| (partition, topic.id)).collect();
+    let partitions: Vec<_> = ids.keys().cloned().collect();
+    let digest = Digest::of(&config.pipeline);
+    let nothing_open = |partition: &TopicPartition, offset: i64| {
+        let topic_id = ids.get(partition).copied();
+        let checkpoint = topic_id.map(|topic_id| Checkpoint {
+            replay_from: offset,
+            watermark_ms: None,
+            guard: Vec::new(),
+            digest,
+            topic_id,
+        });
+        checkpoint.map(|checkpoint| checkpoint.encode()).unwrap_or_default()
+    };
+    pin_start(admin, &partitions, nothing_open).map(|pinned| {
         if pinned {
             tracing::info!(partitions = partitions.len(), "source.start is latest: the group begins at the ends");
         }

@@ -283,7 +283,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 );
             }
         }
-        tracing::info!(lane = self.options.lane, partitions = visible.len(), "transaction of unknown outcome: visible");
+        let (asked, visible_for) = (partitions.len(), visible.len());
+        tracing::info!(lane = self.options.lane, asked, visible_for, "transaction of unknown outcome is settled");
         self.finish_parts(visible);
         self.tide.phase = Phase::Idle;
         Ok(())
