@@ -4,6 +4,7 @@
 //! told to, and a simulator can drive a thousand lanes through a million faults on one thread. Its body is the eight
 //! verbs. A lane shares nothing with other lanes.
 
+mod fencing;
 mod membership;
 mod produce;
 mod tide;
@@ -57,11 +58,19 @@ impl LaneOptions {
             seed: 0,
             batch_bytes: 1 << 20,
             batch_records: 8192,
-            revoke_timeout: config.commit.timeout.min(Duration::from_secs(150)),
+            revoke_timeout: config.commit.timeout.min(poll_interval(config) / 2),
             accept_digest: None,
             split_after: config.commit.timeout / 3,
         }
     }
+}
+
+/// `max.poll.interval.ms`: a member that does not answer for longer is put out of the group.
+fn poll_interval(config: &Config) -> Duration {
+    const NAME: &str = "max.poll.interval.ms";
+    const DEFAULT: Duration = Duration::from_secs(300);
+    let set = config.kafka.consumer_properties.get(NAME).or_else(|| config.kafka.properties.get(NAME));
+    set.and_then(|ms| ms.parse().ok()).map_or(DEFAULT, Duration::from_millis)
 }
 
 /// One lane.

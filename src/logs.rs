@@ -7,9 +7,10 @@ mod noise;
 
 pub use limit::Limiter;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use noise::Noise;
 use std::io::{IsTerminal, stderr};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -42,6 +43,14 @@ pub fn init(format: Format, level: Option<&str>) -> anyhow::Result<()> {
         (None, Some(level)) if !level.is_empty() => (level, LEVEL_VARIABLE),
         _ => ("info", "the default"),
     };
+    // A bare word that is no level would be taken for the name of a part, and silence everything else.
+    let words = level.split(',').map(str::trim).filter(|word| !word.contains('='));
+    for word in words {
+        ensure!(
+            word.parse::<LevelFilter>().is_ok(),
+            "{from}: `{word}` is no level: write error, warn, info, debug or trace, or part=level,part=level"
+        );
+    }
     let filter = EnvFilter::try_new(level).with_context(|| {
         format!("{from} is not a level: {level:?}; write error, warn, info, debug or trace, or parts=level,parts=level")
     })?;

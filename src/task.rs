@@ -132,7 +132,7 @@ impl Task {
         let replay_from = checkpoint.replay_from.min(until);
         let mut task = Self::clean(context, slot, partition, checkpoint.topic_id, replay_from, now);
         task.watermark_ms = checkpoint.watermark_ms;
-        task.guard = Guard::new(&context.pipeline, checkpoint.guard);
+        task.guard = Guard::resumed(&context.pipeline, checkpoint.guard, replay_from, same_rules);
         task.silence.restart(now, checkpoint.watermark_ms);
         task.committed = Some(committed);
         if replay_from < until {

@@ -88,6 +88,18 @@ impl Fnv {
     }
 }
 
+/// A text is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotADigest;
+
+impl fmt::Display for NotADigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a digest has 16 hexadecimal digits, as in the message that names it")
+    }
+}
+
+impl std::error::Error for NotADigest {}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
@@ -101,10 +113,13 @@ impl fmt::Debug for Digest {
 }
 
 impl std::str::FromStr for Digest {
-    type Err = std::num::ParseIntError;
+    type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(Self)
+        match u64::from_str_radix(text, 16) {
+            Ok(digest) if text.len() == 16 => Ok(Self(digest)),
+            _ => Err(NotADigest),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ const PARTITIONS: i32 = 4;
 /// What `tidemill demo` takes.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Run on this Kafka (`bootstrap.servers`) instead of the embedded broker; creates topics of its own
+    /// Run on this Kafka (`bootstrap.servers`) instead of the embedded broker; creates topics of its own, which stay
     #[arg(long, value_name = "HOST:PORT")]
     brokers: Option<String>,
     /// Stay up afterwards, serving metrics and health, until SIGINT

@@ -89,7 +89,9 @@ where
             }
         });
     }
-    runtime.block_on(async { worker::on_signals(shared.clone()) }).context("cannot listen for signals")?;
+    runtime
+        .block_on(async { worker::on_signals(shared.clone(), config.shutdown_timeout) })
+        .context("cannot listen for signals")?;
     Ok(runtime)
 }
 
@@ -119,8 +121,11 @@ pub(super) fn start(
     let count = config.lanes.unwrap_or(cores).min(partitions.len()).max(1);
     let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
     let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();
-    if wait_for(shared, clock, || init_transactional_ids(&config.kafka, &stale, ANSWER_MAX))?.is_none() {
-        return Ok(None);
+    for id in stale {
+        let ids = [id];
+        if wait_for(shared, clock, || init_transactional_ids(&config.kafka, &ids, ANSWER_MAX))?.is_none() {
+            return Ok(None);
+        }
     }
     let budget = config.memory.budget_bytes.unwrap_or(BUDGET_BYTES);
     let queue = (budget / QUEUES_SHARE / (2 * count as u64)).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX) as usize;

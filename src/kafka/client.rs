@@ -187,7 +187,6 @@ impl Broker for KafkaBroker {
     }
 
     fn commit(&mut self) -> Result<(), BrokerError> {
-        self.consumer()?.questions.forget();
         self.producer()?.commit()
     }
 

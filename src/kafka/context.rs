@@ -165,11 +165,11 @@ unsafe extern "C" fn on_log(client: *const rd::rd_kafka_t, level: c_int, facilit
 /// syslog's level for what only a developer wants to read.
 const DEBUG: c_int = 7;
 
-/// What librdkafka calls an error and heals by itself, in every healthy run: a transaction that follows the last one
-/// closely, and a group that is left without anything to answer.
+/// What librdkafka calls an error and heals by itself, in every healthy run: offsets of a transaction that follows the
+/// last one closely, and a group that is left without anything to answer.
 fn is_routine(facility: &str, line: &str) -> bool {
     match facility {
-        "ADDOFFSETS" => line.contains("another concurrent operation"),
+        "ADDOFFSETS" => line.contains("another concurrent operation") || line.contains("Timed out"),
         "ASSIGN" => line.contains("COOPERATIVE"),
         _ => false,
     }

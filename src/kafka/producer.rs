@@ -30,6 +30,8 @@ pub(super) struct Producer {
     pub(super) questions: Questions,
     /// True once `init_transactions` has succeeded.
     ready: bool,
+    /// True once it has failed for good: another one is needed.
+    broken: bool,
     isolate: bool,
     client: Arc<Client>,
 }
@@ -50,21 +52,22 @@ impl Producer {
             topics.push((*outlet, Topic::new(&client, name)?));
         }
         let questions = Questions::new(&client)?;
-        Ok(Self { topics, questions, ready: false, isolate, client })
+        Ok(Self { topics, questions, ready: false, broken: false, isolate, client })
     }
 
     /// True if this is still the new producer that such a call asked for.
     pub(super) fn is_new(&self, isolate: bool) -> bool {
-        !self.ready && self.isolate == isolate
+        !self.ready && !self.broken && self.isolate == isolate
     }
 
     /// Fences every older producer with this id and settles its transaction.
     pub(super) fn init(&mut self) -> Result<(), BrokerError> {
         // SAFETY: the client is alive.
         let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(PATIENCE))) };
-        self.meaning("init_transactions", outcome)?;
-        self.ready = true;
-        Ok(())
+        let outcome = self.meaning("init_transactions", outcome);
+        self.ready = outcome.is_ok();
+        self.broken = outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Fatal);
+        outcome
     }
 
     /// Serves deliveries and troubles without waiting.

@@ -113,10 +113,10 @@ pub fn pin_start(
 /// no reader back.
 ///
 /// # Errors
-/// Retry: not all were done after `timeout`; fatal: one is refused.
+/// Retry: one was not done after `timeout`; fatal: one is refused.
 pub fn init_transactional_ids(kafka: &Kafka, ids: &[String], timeout: Duration) -> Result<(), BrokerError> {
-    let deadline = Instant::now() + timeout;
     for id in ids {
+        let deadline = Instant::now() + timeout;
         let properties = properties::transactional(kafka, id)?;
         let mut producer = Producer::new(&properties, false, &[])?;
         let outcome = loop {

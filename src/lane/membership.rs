@@ -9,6 +9,8 @@ use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
 use crate::task::Task;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait before a question that was answered with "retry" is asked again.
@@ -69,6 +71,16 @@ pub(super) struct Membership {
     revoke_until: Duration,
     taking: bool,
     ask_at: Duration,
+    answers: Answers,
+}
+
+/// What is known so far about the partitions that are being taken over: a question that is answered is not asked again
+/// because another one is not. Forgotten as soon as what is owned changes.
+#[derive(Debug, Default)]
+struct Answers {
+    committed: Option<(Vec<TopicPartition>, Vec<Option<Committed>>)>,
+    topic_ids: BTreeMap<Arc<str>, TopicId>,
+    earliest: BTreeMap<TopicPartition, i64>,
 }
 
 impl Membership {
@@ -82,6 +94,11 @@ impl Membership {
         self.taking || self.is_revoking()
     }
 
+    /// What is owned changes: answers about it are no longer to be trusted.
+    fn forget_answers(&mut self) {
+        self.answers = Answers::default();
+    }
+
     /// True if the time for a last commit is over.
     pub(super) fn is_revoke_overdue(&self, now: Duration) -> bool {
         self.is_revoking() && now >= self.revoke_until
@@ -92,6 +109,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     pub(super) fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         tracing::info!(lane = self.options.lane, partitions = %names(&partitions), "partitions assigned");
         self.tide.forget_fencing();
+        self.membership.forget_answers();
         for partition in partitions {
             let slot = self.membership.next_slot;
             self.membership.next_slot += 1;
@@ -120,6 +138,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// What was restored or merged for this partition cannot be trusted: go back to what is committed.
     pub(super) fn take_again(&mut self, slot: Slot, why: &str) {
+        self.membership.forget_answers();
         let Some(holding) = self.holdings.remove(&slot) else { return };
         let partition = holding.partition().clone();
         tracing::warn!(lane = self.options.lane, %partition, why, "partition is restored from its last commit");
@@ -130,10 +149,16 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// Gives back what is revoked and takes over what is gained, as soon as no transaction is in the way.
     pub(super) fn rebalance(&mut self) -> Result<(), Stop> {
+        let now = self.clock.monotonic();
+        if self.membership.is_revoke_overdue(now) && self.tide.may_lose_tasks() {
+            let partitions = std::mem::take(&mut self.membership.revoking);
+            tracing::warn!(lane = self.options.lane, partitions = %names(&partitions),
+                "given back without a last commit: the group must not wait any longer");
+            self.give_back(&partitions)?;
+        }
         if self.tide.is_running() {
             return Ok(());
         }
-        let now = self.clock.monotonic();
         if self.membership.is_revoking() {
             let news =
                 self.tasks().any(|task| self.membership.revoking.contains(&task.partition) && self.has_news(task));
@@ -156,6 +181,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     }
 
     fn give_back(&mut self, partitions: &[TopicPartition]) -> Result<(), Stop> {
+        self.membership.forget_answers();
         let slots: Vec<_> = self
             .holdings
             .iter()
@@ -189,10 +215,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             })
             .collect();
         let partitions: Vec<_> = taking.iter().map(|(_, partition, _)| partition.clone()).collect();
-        let committed = self.broker.committed(&partitions)?;
+        let committed = self.ask_committed(partitions)?;
         let mut begun = Vec::new();
         for ((slot, partition, assigned), committed) in taking.into_iter().zip(committed) {
-            let topic_id = self.broker.topic_id(&partition.topic)?;
+            let topic_id = self.ask_topic_id(&partition.topic)?;
             begun.push((slot, assigned, self.begin_task(slot, &partition, topic_id, committed)?));
         }
         // Everything that could fail is known: from here on nothing is half done.
@@ -223,10 +249,40 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         // Also if nothing can be read: the group waits for the answer.
         self.broker.assign(&starts)?;
+        self.membership.forget_answers();
         again?;
         self.membership.taking = false;
         self.trouble = None;
         Ok(())
+    }
+
+    fn ask_committed(&mut self, partitions: Vec<TopicPartition>) -> Result<Vec<Option<Committed>>, BrokerError> {
+        match &self.membership.answers.committed {
+            Some((asked, committed)) if *asked == partitions => Ok(committed.clone()),
+            _ => {
+                let committed = self.broker.committed(&partitions)?;
+                self.membership.answers.committed = Some((partitions, committed.clone()));
+                Ok(committed)
+            }
+        }
+    }
+
+    fn ask_topic_id(&mut self, topic: &Arc<str>) -> Result<TopicId, BrokerError> {
+        if let Some(id) = self.membership.answers.topic_ids.get(topic) {
+            return Ok(*id);
+        }
+        let id = self.broker.topic_id(topic)?;
+        self.membership.answers.topic_ids.insert(topic.clone(), id);
+        Ok(id)
+    }
+
+    fn ask_earliest(&mut self, partition: &TopicPartition) -> Result<i64, BrokerError> {
+        if let Some(offset) = self.membership.answers.earliest.get(partition) {
+            return Ok(*offset);
+        }
+        let offset = self.broker.earliest(partition)?;
+        self.membership.answers.earliest.insert(partition.clone(), offset);
+        Ok(offset)
     }
 
     /// The task that goes on from what is committed, or why there is none.
@@ -239,7 +295,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     ) -> Result<Result<Task, (TopicPartition, String)>, BrokerError> {
         let now = self.clock.monotonic();
         let Some(committed) = committed else {
-            let offset = self.broker.earliest(partition)?;
+            let offset = self.ask_earliest(partition)?;
             return Ok(Ok(Task::clean(&self.context, slot, partition.clone(), topic_id, offset, now)));
         };
         if committed.metadata.is_empty() {

@@ -140,19 +140,25 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
     }
 
-    /// True between two window ends of a burst that has taken its share of the transaction's time.
+    /// True between two window ends, or two partitions, of a burst that has taken its share of the transaction's time.
     fn is_burst_too_long(&self) -> bool {
         let cursor = self.tide.cursor;
-        let between = cursor.row == 0
-            && cursor.window > 0
-            && self.tide.parts.get(cursor.part).is_some_and(|part| cursor.window < part.windows);
-        between && self.clock.monotonic().saturating_sub(self.tide.began) >= self.options.split_after
+        let Some(part) = self.tide.parts.get(cursor.part) else { return false };
+        let between_ends = cursor.row == 0 && cursor.window > 0 && cursor.window < part.windows;
+        let between_parts = cursor.part > 0 && cursor == Cursor { part: cursor.part, ..Cursor::default() };
+        (between_ends || between_parts)
+            && self.clock.monotonic().saturating_sub(self.tide.began) >= self.options.split_after
     }
 
-    /// Ends the transaction after the last whole window end: the rest goes into the next.
+    /// Ends the transaction after the last whole window end, or partition: the rest goes into the next.
     fn split(&mut self) {
         let cursor = self.tide.cursor;
         let Some(part) = self.tide.parts.get_mut(cursor.part) else { return };
+        self.tide.first_slot = part.slot;
+        if cursor.window == 0 {
+            self.tide.parts.truncate(cursor.part);
+            return;
+        }
         let Some(task) = self.holdings.get(&part.slot).and_then(super::Holding::task) else { return };
         let Some(committed) = task.commit_point_after(&self.context, cursor.window - 1) else { return };
         tracing::info!(partition = %task.partition, windows = cursor.window, of = part.windows,
@@ -160,7 +166,6 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         part.windows = cursor.window;
         part.rejected = task.rejected.count_below(committed.offset);
         part.committed = committed;
-        self.tide.first_slot = part.slot;
         self.tide.parts.truncate(cursor.part + 1);
         self.advance();
     }

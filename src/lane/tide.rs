@@ -9,6 +9,7 @@
 //! What a call says decides alone: retry makes the same call again, abort aborts and keeps everything for the next
 //! tide, fatal drops the producer, fences it, and reads what is committed: that tells the truth.
 
+use super::fencing::Fencing;
 use super::{Lane, POSITIONS_EVERY, Stop};
 use crate::broker::{Broker, CommitOffset, Committed, Slot};
 use crate::clock::Clock;
@@ -56,7 +57,7 @@ pub(super) struct Tide {
     not_before: Duration,
     positions_at: Duration,
     failures: u32,
-    fenced: u32,
+    fencing: Fencing,
     /// Whether a producer was ever made.
     fresh: bool,
 }
@@ -96,7 +97,7 @@ impl Tide {
             not_before: now,
             positions_at: now,
             failures: 0,
-            fenced: 0,
+            fencing: Fencing::default(),
             fresh: true,
         }
     }
@@ -120,15 +121,20 @@ impl Tide {
         self.phase != Phase::Idle
     }
 
+    /// True where a task may go away: nothing more of it is sent. (What was sent is settled before the next owner reads.)
+    pub(super) fn may_lose_tasks(&self) -> bool {
+        !matches!(self.phase, Phase::Producing | Phase::Sending)
+    }
+
     /// What made the last transaction fail will not make the next one fail: each record is truncated once at most, so
     /// that a burst of many that a topic refuses is no loop, however few of them each attempt finds.
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;
     }
 
-    /// A rebalance explains why somebody else may have fenced us.
+    /// See [`Fencing::forget`].
     pub(super) fn forget_fencing(&mut self) {
-        self.fenced = 0;
+        self.fencing.forget();
     }
 }
 
@@ -212,15 +218,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.counts.aborted += 1;
         }
         // A transaction that took too long was fenced by its own timeout.
-        if error.fenced && !self.tide.is_overdue(self.clock.monotonic()) {
-            self.tide.fenced += 1;
-            if self.tide.fenced >= 2 {
-                return Err(Stop(format!(
-                    "lane {}: fenced twice without a rebalance ({error}): another worker uses the same transactional \
+        let now = self.clock.monotonic();
+        if error.fenced && !self.tide.is_overdue(now) && self.tide.fencing.is_duel(now) {
+            return Err(Stop(format!(
+                "lane {}: fenced twice without a rebalance ({error}): another worker uses the same transactional \
                      id. Give each worker its own `kafka.instance`, or leave it unset",
-                    self.options.lane
-                )));
-            }
+                self.options.lane
+            )));
         }
         self.tide.phase = Phase::Fencing { verify };
         self.fail(doing, error)
@@ -318,7 +322,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 self.counts.committed += 1;
                 self.counts.commit_durations.observe(took);
                 self.tide.failures = 0;
-                self.tide.fenced = 0;
+                self.tide.fencing.committed();
                 self.trouble = None;
                 let parts = std::mem::take(&mut self.tide.parts);
                 self.finish_parts(parts);

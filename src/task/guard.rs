@@ -50,6 +50,15 @@ impl Guard {
         Self { max_ahead_ms: pipeline.max_ahead_ms, step_ms, steps, pruned: 0, refused_since: false }
     }
 
+    /// The guard of a task that replays. Under other rules verdicts are judged anew, by the last step alone.
+    pub(super) fn resumed(pipeline: &Pipeline, mut steps: Vec<GuardStep>, replay_from: i64, same_rules: bool) -> Self {
+        if !same_rules {
+            steps.drain(..steps.len().saturating_sub(1));
+            steps.iter_mut().for_each(|step| step.offset = replay_from);
+        }
+        Self::new(pipeline, steps)
+    }
+
     /// Judges a live record; `now_ms` is called only if the guard cannot decide alone.
     #[inline]
     pub(super) fn judge(&mut self, time_ms: i64, now_ms: impl FnOnce() -> i64) -> Verdict {

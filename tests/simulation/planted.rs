@@ -16,7 +16,7 @@ fn catch(mistake: Mistake, seeds: u64) {
 
 macro_rules! planted {
     ($($name:ident: $mistake:ident,)*) => {
-        $(#[test] fn $name() { catch(Mistake::$mistake, 200); })*
+        $(#[test] fn $name() { catch(Mistake::$mistake, 1000); })*
     };
 }
 

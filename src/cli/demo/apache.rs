@@ -109,6 +109,6 @@ fn load(config: &Config, show: &Show) -> anyhow::Result<()> {
         Ok(loader.send(-1, flight.seen_ms, key, value, Headers::default())?)
     })?;
     loader.flush(LOAD_MAX)?;
-    show.say(&format!("loaded {} flights into {source}", flights::COUNT));
+    show.say(&format!("loaded {} flights into {source}; the topics stay until you delete them", flights::COUNT));
     Ok(())
 }

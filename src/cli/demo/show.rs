@@ -52,7 +52,7 @@ struct Sample {
 
 impl Show {
     pub(super) fn new(json: bool, results: Option<&Path>) -> anyhow::Result<Self> {
-        let style = "{bar:40} {percent:>3} %  {human_pos} of {human_len} records  {per_sec}";
+        let style = "{bar:40} {percent:>3} %  {human_pos} of {human_len} records";
         let bar = ProgressBar::new(flights::COUNT).with_style(ProgressStyle::with_template(style)?);
         let create = |path: &Path| File::create(path).with_context(|| format!("cannot write {}", path.display()));
         let file = results.map(create).transpose()?.map(BufWriter::new);
@@ -90,7 +90,7 @@ impl Show {
             let hour = jiff::Timestamp::from_millisecond(sample.window_start)?.strftime("%Y-%m-%d %H:%M").to_string();
             let minutes = |delay: Option<f64>| delay.map_or("-".to_owned(), |delay| format!("{delay:.1}"));
             self.say(&format!(
-                "{hour} UTC  {}  {:>3} flights  mean delay {:>6} min  worst {:>6} min",
+                "{hour} UTC  {}  flights {:>3}  mean delay {:>6} min  worst {:>6} min",
                 sample.key,
                 sample.flights,
                 minutes(sample.mean_delay),
