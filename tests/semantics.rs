@@ -17,4 +17,5 @@ mod properties {
     mod outputs;
     mod restore;
     mod silence;
+    mod takeover;
 }
