@@ -92,6 +92,7 @@ pub struct Lane<B, C> {
     tide: Tide,
     trouble: Option<String>,
     trouble_lines: Limiter,
+    dropped_lines: Limiter,
     look_at: Duration,
     /// Since when nothing is read, because a transaction or a rebalance is under way: that is no silence.
     blocked_since: Option<Duration>,
@@ -141,6 +142,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             trouble: None,
             // A broker that is away is reported at every attempt to reach it.
             trouble_lines: Limiter::new(Duration::from_secs(10), 2),
+            dropped_lines: Limiter::new(Duration::from_secs(10), 2),
             look_at: now,
             blocked_since: None,
             closing: false,

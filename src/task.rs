@@ -55,6 +55,8 @@ pub struct Task {
     pub dropped_late: u64,
     /// Dead letters that no topic was configured for.
     pub dropped_dead: u64,
+    /// The last of either: its offset, and why.
+    pub dropped_last: Option<(i64, Reason)>,
     topic_id: TopicId,
     state: State,
     began_at: i64,
@@ -104,6 +106,7 @@ impl Task {
             restored_records: 0,
             dropped_late: 0,
             dropped_dead: 0,
+            dropped_last: None,
             topic_id,
             state: State::Live,
             began_at: offset,
@@ -361,11 +364,12 @@ impl Task {
     ) {
         self.counts.refuse(reason);
         match reason.fate() {
-            Fate::Ignored | Fate::Merged => {}
-            Fate::Late | Fate::Dead if keep => self.rejected.push(record, reason, detail, late),
+            Fate::Ignored | Fate::Merged => return,
+            Fate::Late | Fate::Dead if keep => return self.rejected.push(record, reason, detail, late),
             Fate::Late => self.dropped_late += 1,
             Fate::Dead => self.dropped_dead += 1,
         }
+        self.dropped_last = Some((record.offset, reason));
     }
 
     /// Closes every window that is due, in order of end.

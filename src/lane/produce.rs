@@ -64,10 +64,16 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// **release**: what the last commit made visible was released with it; counts move on to the lane.
     pub(super) fn release(&mut self) {
+        let now = self.clock.monotonic();
         for holding in self.holdings.values_mut() {
-            if let Some(task) = holding.task_mut() {
-                self.counts.take(task);
+            let Some(task) = holding.task_mut() else { continue };
+            if let Some((offset, reason)) = task.dropped_last.take()
+                && let Some(left_out) = self.dropped_lines.allow(now)
+            {
+                tracing::warn!(partition = %task.partition, offset, %reason, left_out,
+                    "record dropped: no topic is configured for it");
             }
+            self.counts.take(task);
         }
     }
 
