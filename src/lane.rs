@@ -19,6 +19,7 @@ use crate::encode::Encoder;
 use crate::error::BrokerError;
 use crate::logs::Limiter;
 use crate::metrics::LaneCounts;
+use crate::pool::{Limits, Pool};
 use crate::task::{State, Task, TaskContext};
 use membership::Membership;
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub struct LaneOptions {
     pub accept_digest: Option<Digest>,
     /// Longest time that producing may take before a burst is split between window ends.
     pub split_after: Duration,
+    /// Where its state lives: one pool for the whole process.
+    pub pool: Pool,
 }
 
 impl LaneOptions {
@@ -61,6 +64,7 @@ impl LaneOptions {
             revoke_timeout: config.commit.timeout.min(poll_interval(config) / 2),
             accept_digest: None,
             split_after: config.commit.timeout / 3,
+            pool: Pool::new(Limits::UNBOUNDED),
         }
     }
 }
@@ -132,7 +136,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let now = clock.monotonic();
         Self {
             counts: LaneCounts::default(),
-            context: TaskContext::new(config.pipeline.clone(), options.seed, keep.0, keep.1),
+            context: TaskContext::new(config.pipeline.clone(), options.seed, keep.0, keep.1, options.pool.hot()),
             encoder: Encoder::new(&config),
             batch: RecordBatch::new(options.batch_bytes, options.batch_records),
             events: Vec::new(),
@@ -266,9 +270,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 task = self.holdings.get_mut(&record.slot).and_then(Holding::task_mut);
             }
             if let Some(running) = task.as_deref_mut()
-                && let Err(redelivered) = running.merge(&mut self.context, &record, &self.clock)
+                && let Err(unmerged) = running.merge(&mut self.context, &record, &self.clock)
             {
-                untrusted.push((record.slot, redelivered.to_string()));
+                untrusted.push((record.slot, unmerged.to_string()));
                 task = None;
             }
         }

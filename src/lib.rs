@@ -48,6 +48,8 @@ pub mod kafka;
 pub mod sim;
 
 // what everything rests on
+pub mod pool;
+
 pub mod config;
 
 pub mod clock;

@@ -7,14 +7,14 @@ mod closed;
 mod context;
 mod ends;
 mod guard;
-mod redelivered;
 mod rejected;
 mod silence;
+mod unmerged;
 
 pub use closed::{Closed, ClosedBy};
 pub use context::TaskContext;
-pub use redelivered::Redelivered;
 pub use rejected::{Rejected, RejectedRecord};
+pub use unmerged::Unmerged;
 
 use crate::aggregate::At;
 use crate::broker::{Committed, Record, Slot, TopicId, TopicPartition};
@@ -172,15 +172,15 @@ impl Task {
     /// Decides the fate of one record.
     ///
     /// # Errors
-    /// The record was delivered before: the task can no longer be trusted and is to be restored.
+    /// It was delivered before, or there is no memory for it; then nothing has changed.
     pub fn merge(
         &mut self,
         context: &mut TaskContext,
         record: &Record<'_>,
         clock: &impl Clock,
-    ) -> Result<(), Redelivered> {
+    ) -> Result<(), Unmerged> {
         if record.offset < self.position {
-            return Err(Redelivered { offset: record.offset, position: self.position });
+            return Err(Unmerged::Redelivered { offset: record.offset, position: self.position });
         }
         self.gap_offsets += (record.offset - self.position) as u64;
         self.reach(record.offset, clock);

@@ -11,13 +11,14 @@ use std::path::Path;
 const GROUND: [&str; 5] = ["broker", "clock", "config", "error", "fate"];
 
 /// What each module may use besides [`GROUND`]: arrows point from the edge of the process to its core.
-const ARROWS: [(&str, &[&str]); 25] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("broker", &[]),
     ("clock", &[]),
     ("config", &[]),
     ("error", &[]),
     ("fate", &[]),
     ("pool", &[]),
+    ("budget", &["pool"]),
     ("decode", &["pool"]),
     ("aggregate", &["decode", "pool"]),
     ("window", &["aggregate", "decode", "pool"]),

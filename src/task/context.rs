@@ -6,6 +6,7 @@ use crate::checkpoint::Digest;
 use crate::config::Pipeline;
 use crate::decode::Decoder;
 use crate::fate::Reason;
+use crate::pool::Hot;
 use crate::window::bounds::Bounds;
 use crate::window::panes::PaneContext;
 use crate::window::table::KeyHasher;
@@ -30,10 +31,10 @@ pub struct TaskContext {
 }
 
 impl TaskContext {
-    /// The context for one pipeline; `seed` is for the hash of keys.
-    pub fn new(pipeline: Arc<Pipeline>, seed: u64, keep_late: bool, keep_dead: bool) -> Self {
+    /// The context for one pipeline; `seed` is for the hash of keys, `hot` is where state lives.
+    pub fn new(pipeline: Arc<Pipeline>, seed: u64, keep_late: bool, keep_dead: bool, hot: Hot) -> Self {
         let layout = Layout::new(&pipeline.aggregates);
-        let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, KeyHasher::new(seed));
+        let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, KeyHasher::new(seed), hot);
         Self {
             digest: Digest::of(&pipeline),
             panes,

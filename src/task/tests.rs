@@ -7,6 +7,7 @@ use crate::broker::Headers;
 use crate::clock::ManualClock;
 use crate::config::Pipeline;
 use crate::config::{Aggregate, AggregateKind, Idle, StartAt, TimeFormat, TimeSource, Window};
+use crate::pool::{Hot, Limits, Pool};
 use std::sync::Arc;
 
 /// Count and sum of `v` over tumbling windows of 10 ms, grace 5 ms, time in `t`.
@@ -28,6 +29,10 @@ pub(crate) fn pipeline() -> Pipeline {
 
 const NOW_MS: i64 = 1_000_000;
 
+fn hot() -> Hot {
+    Pool::new(Limits::UNBOUNDED).hot()
+}
+
 fn partition() -> TopicPartition {
     TopicPartition { topic: "t".into(), partition: 0 }
 }
@@ -35,7 +40,7 @@ fn partition() -> TopicPartition {
 /// A context, a task without a past, and its clock.
 fn clean(pipeline: Pipeline) -> (TaskContext, Task, ManualClock) {
     let clock = ManualClock::at(NOW_MS);
-    let context = TaskContext::new(Arc::new(pipeline), 1, true, true);
+    let context = TaskContext::new(Arc::new(pipeline), 1, true, true, hot());
     let task = Task::clean(&context, 0, partition(), TopicId([1; 16]), 0, Duration::ZERO);
     (context, task, clock)
 }
@@ -52,7 +57,7 @@ fn merge(
     clock: &ManualClock,
     offset: i64,
     time_ms: i64,
-) -> Result<(), Redelivered> {
+) -> Result<(), Unmerged> {
     let value = format!(r#"{{"t":{time_ms},"v":1}}"#);
     let headers = Headers::default();
     let record = Record { slot: 0, offset, timestamp_ms: 0, key: Some(b"k"), value: Some(value.as_bytes()), headers };
@@ -172,7 +177,7 @@ fn a_record_that_was_delivered_before_is_refused_and_changes_nothing() {
     let (point, counts) = (task.commit_point(&context), task.counts);
     for offset in [0, 3] {
         let refused = merge(&mut context, &mut task, &clock, offset, 500);
-        assert_eq!(refused, Err(Redelivered { offset, position: 4 }));
+        assert_eq!(refused, Err(Unmerged::Redelivered { offset, position: 4 }));
         assert_eq!((task.commit_point(&context), task.counts), (point.clone(), counts));
     }
 }
@@ -199,7 +204,7 @@ fn rules_that_changed_judge_the_future_by_the_clock_and_emit_nothing_at_or_below
 #[test]
 fn what_no_topic_was_configured_for_is_counted_and_dropped() {
     let clock = ManualClock::at(NOW_MS);
-    let mut context = TaskContext::new(Arc::new(pipeline()), 1, false, false);
+    let mut context = TaskContext::new(Arc::new(pipeline()), 1, false, false, hot());
     let mut task = Task::clean(&context, 0, partition(), TopicId([1; 16]), 0, Duration::ZERO);
     for (offset, time_ms) in [(0, 100), (1, 3), (2, -1), (3, 2 * NOW_MS)] {
         merge(&mut context, &mut task, &clock, offset, time_ms).unwrap();

@@ -8,6 +8,7 @@ use super::bounds::Bounds;
 use super::table::{KeyHasher, Table};
 use crate::aggregate::{At, Layout};
 use crate::decode::Value;
+use crate::pool::Hot;
 use std::collections::VecDeque;
 
 /// Open panes in order of start.
@@ -39,13 +40,15 @@ pub struct PaneContext {
     pub layout: Layout,
     /// Hash of keys.
     pub hasher: KeyHasher,
+    /// Where rows and indexes live.
+    pub hot: Hot,
     spare: Vec<Table>,
 }
 
 impl PaneContext {
     /// A context without spare tables.
-    pub fn new(bounds: Bounds, layout: Layout, hasher: KeyHasher) -> Self {
-        Self { bounds, layout, hasher, spare: Vec::new() }
+    pub fn new(bounds: Bounds, layout: Layout, hasher: KeyHasher, hot: Hot) -> Self {
+        Self { bounds, layout, hasher, hot, spare: Vec::new() }
     }
 
     /// Gives a table back to be used again.

@@ -16,6 +16,7 @@ use tidemill::clock::{Clock, ManualClock};
 use tidemill::config::Pipeline;
 use tidemill::encode::Encoder;
 use tidemill::fate::{FateCounts, Reason};
+use tidemill::pool::{Limits, Pool};
 use tidemill::task::{ClosedBy, State, Task, TaskContext};
 
 pub const TOPIC_ID: TopicId = TopicId([7; 16]);
@@ -54,7 +55,7 @@ impl Subject {
     fn new(pipeline: &Pipeline, clock: &ManualClock, begin: impl FnOnce(&TaskContext, Duration) -> Task) -> Self {
         let config = rig::config(pipeline);
         let pipeline = config.pipeline.clone();
-        let context = TaskContext::new(pipeline.clone(), 11, true, true);
+        let context = TaskContext::new(pipeline.clone(), 11, true, true, Pool::new(Limits::UNBOUNDED).hot());
         let task = begin(&context, clock.monotonic());
         let encoder = Encoder::new(&config);
         Self { context, task, clock: clock.clone(), encoder, pipeline, seen: (0, 0), last_end_ms: None }
