@@ -2,141 +2,120 @@
 //!
 //! A pool lends buffers of a few size classes, up to a ceiling that it never passes. Knows nothing of what lies in them.
 //! Tables, indexes and records that wait for a commit live in such buffers; little objects do not.
+//!
+//! Use promotes, idleness demotes:
+//!
+//! ```text
+//! acquire ← hot ← warm ← cold ← fresh     release → hot;  a lease that is dropped → warm
+//! maintain: hot → warm    every 3rd tide or maintenance: warm → cold    every one: cold → the system
+//! ```
 
+mod area;
 mod class;
+mod cold;
+mod counts;
+mod hot;
 mod lease;
+mod limits;
+mod queue;
+mod range;
+mod shared;
+mod sync;
+mod warm;
+
+#[cfg(all(test, loom))]
+mod loomed;
+
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 pub use class::Class;
+pub use counts::{ClassCounts, PoolCounts, Tier};
+pub use hot::Hot;
 pub use lease::Lease;
+pub use limits::{Full, Limits, Need, PoolOptions, Shares, Trim};
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use shared::Shared;
+use std::{fmt, io};
+use sync::Arc;
 
-/// How much a pool may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// All its buffers together, lent or parked, in bytes.
-    pub ceiling_bytes: usize,
-    /// The part of it that is set aside to finish what must be finished, in bytes.
-    pub reserve_bytes: usize,
-}
-
-impl Limits {
-    /// For tools and tests that have no budget: as much as the machine has.
-    pub const UNBOUNDED: Self = Self { ceiling_bytes: 1 << 40, reserve_bytes: 0 };
-
-    /// What a need may fill, in bytes.
-    pub const fn allowed_bytes(&self, need: Need) -> usize {
-        match need {
-            Need::Merge => self.ceiling_bytes - self.reserve_bytes / 2,
-            Need::Finish => self.ceiling_bytes,
-        }
-    }
-}
-
-/// What a buffer is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Need {
-    /// New state: it may use the reserve up to half.
-    Merge,
-    /// To close and produce what is due: it may use all of the reserve.
-    Finish,
-}
-
-/// The pool has no room for this need now. Nothing was changed; what was asked for can be asked for again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Full;
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no memory is left in the budget")
-    }
-}
-
-impl std::error::Error for Full {}
+const CLASSES: usize = Class::ALL.len();
 
 /// The process's pool; clones are handles of the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pool(Arc<Shared>);
 
-#[derive(Debug)]
-struct Shared {
-    limits: Limits,
-    /// Bytes taken from the system: lent or parked.
-    held_bytes: AtomicUsize,
-    /// Bytes lent.
-    lent_bytes: AtomicUsize,
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("limits", &self.limits()).field("held_bytes", &self.held_bytes()).finish()
+    }
 }
 
 impl Pool {
-    /// An empty pool.
+    /// An empty pool with the default shares and trims.
     pub fn new(limits: Limits) -> Self {
-        Self(Arc::new(Shared { limits, held_bytes: AtomicUsize::new(0), lent_bytes: AtomicUsize::new(0) }))
+        Self::with(PoolOptions::new(limits))
+    }
+
+    /// An empty pool.
+    pub fn with(options: PoolOptions) -> Self {
+        Self(Arc::new(Shared::new(options)))
+    }
+
+    /// Reserves the addresses of all classes now (no memory), instead of each at its first use.
+    ///
+    /// # Errors
+    /// The system refuses (`ulimit -v`, strict overcommit); at its first use, the class would have answered [`Full`].
+    pub fn reserve_addresses(&self) -> io::Result<()> {
+        self.0.areas.iter().try_for_each(|area| area.reserve().map(drop))
     }
 
     /// What it may hold.
     pub fn limits(&self) -> Limits {
-        self.0.limits
+        self.0.options.limits
     }
 
-    /// Bytes taken from the system: lent or parked.
+    /// Bytes taken from the system: lent or parked. Resident memory may be less, never more.
     pub fn held_bytes(&self) -> usize {
-        self.0.held_bytes.load(Ordering::Relaxed)
+        self.0.held_bytes()
     }
 
     /// Bytes lent; 0 when everything is home.
     pub fn lent_bytes(&self) -> usize {
-        self.0.lent_bytes.load(Ordering::Relaxed)
+        self.held_bytes().saturating_sub(self.0.parked_bytes())
     }
 
-    /// Bytes that could be lent for this need now, parked ones included.
+    /// Bytes that could be lent for this need now, parked ones included (also what other lanes park).
     pub fn room_bytes(&self, need: Need) -> usize {
         self.limits().allowed_bytes(need).saturating_sub(self.lent_bytes())
     }
 
-    /// The hot tier of one lane.
-    pub fn hot(&self) -> Hot {
-        Hot { pool: self.clone() }
-    }
-}
-
-/// One lane's way into the pool.
-#[derive(Debug)]
-pub struct Hot {
-    pool: Pool,
-}
-
-impl Hot {
-    /// The pool behind it.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
+    /// What it did and what it holds. Exact while nobody uses it; else each number for itself.
+    pub fn counts(&self) -> PoolCounts {
+        self.0.counts()
     }
 
-    /// A buffer of this class. What lies in it is left over from its last use.
+    /// Gives back all that lies in the cold tier; returns its bytes.
+    pub fn empty_cold(&self) -> usize {
+        self.0.empty_cold()
+    }
+
+    /// Whether every buffer is home, as it must be once the lanes have ended.
     ///
     /// # Errors
-    /// The pool has no room for this need.
-    pub fn acquire(&mut self, class: Class, need: Need) -> Result<Lease, Full> {
-        let shared = &self.pool.0;
-        let bytes = class.bytes();
-        let held = shared.held_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if held > shared.limits.allowed_bytes(need) {
-            shared.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Full);
-        }
-        shared.lent_bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Lease::new(class, self.pool.clone()))
+    /// Which buffers are not, for people.
+    pub fn all_home(&self) -> Result<(), String> {
+        let counts = self.counts();
+        let away = Class::ALL.into_iter().filter_map(|class| {
+            let lent = counts.classes[class.index()].lent;
+            (lent > 0).then(|| format!("{lent} of {class}"))
+        });
+        let away: Vec<_> = away.collect();
+        if away.is_empty() { Ok(()) } else { Err(format!("buffers still lent: {}", away.join(", "))) }
     }
 
-    /// Gives a buffer back for the next one who asks.
-    pub fn release(&mut self, lease: Lease) {
-        drop(lease);
+    /// The hot tier of one lane.
+    pub fn hot(&self) -> Hot {
+        Hot::new(self.clone())
     }
-
-    /// A tide is over: trims what is due by tides.
-    pub fn end_tide(&mut self) {}
-
-    /// Every five seconds, tide or not: what was left unused since the last time goes one tier down.
-    pub fn maintain(&mut self) {}
 }

@@ -1,5 +1,7 @@
 //! Size classes: powers of four from 4 KiB to 4 MiB.
 
+use std::fmt;
+
 /// The size of a buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Class(u8);
@@ -30,6 +32,15 @@ impl Class {
     /// The largest class whose buffers are at most `bytes`; the smallest class if all are larger.
     pub fn within(bytes: usize) -> Self {
         Self::ALL.into_iter().rev().find(|class| class.bytes() <= bytes).unwrap_or(Self::SMALLEST)
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bytes() >> 10 {
+            kib @ ..1024 => write!(f, "{kib} KiB"),
+            kib => write!(f, "{} MiB", kib >> 10),
+        }
     }
 }
 
