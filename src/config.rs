@@ -243,6 +243,37 @@ pub struct Memory {
     pub budget_bytes: Option<u64>,
     /// What happens when open windows alone fill it.
     pub when_full: WhenFull,
+    /// What recent results may hold.
+    pub recent: Recent,
+    /// How the pool parks what is not lent.
+    pub pool: PoolShares,
+}
+
+/// `memory.recent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recent {
+    /// A window is forgotten with its commit.
+    Off,
+    /// A part of the pool.
+    Share {
+        /// From 1 to 50.
+        percent: u64,
+    },
+    /// So many bytes.
+    Bytes(u64),
+}
+
+/// `memory.pool`: of what is parked, the tiers have shares in proportion to these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShares {
+    /// Parked by one lane for itself.
+    pub hot: u32,
+    /// Parked for all lanes.
+    pub warm: u32,
+    /// On its way back to the system.
+    pub cold: u32,
+    /// What lies unused for so long goes one tier down.
+    pub maintain: Duration,
 }
 
 /// `memory.when_full`.

@@ -50,6 +50,8 @@ pub mod sim;
 // what everything rests on
 pub mod pool;
 
+pub mod budget;
+
 pub mod config;
 
 pub mod clock;

@@ -10,7 +10,7 @@ use super::node::Span;
 use super::properties::Properties;
 use super::read::{At, OrOff};
 use super::units::{Bytes, Millis};
-use super::{Aggregate, Commit, Config, Kafka, Memory, Pipeline, Sink, TimeSource, Topics};
+use super::{Aggregate, Commit, Config, Kafka, Memory, Pipeline, PoolShares, Recent, Sink, TimeSource, Topics};
 use super::{keys, windows, written};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -269,7 +269,15 @@ fn check_memory(memory: written::Memory, out: &mut Complaints) -> Option<Memory>
         out.error(budget.span, "`memory.budget` is at least 16MiB").help("a lane with its two clients takes a few MiB");
         return None;
     }
-    Some(Memory { budget_bytes: budget.value.0, when_full: memory.when_full?.value })
+    let recent = match memory.recent?.value {
+        OrOff::Off => Recent::Off,
+        OrOff::On(recent) => recent.0,
+    };
+    let pool = memory.pool?.value;
+    let maintain = within(&pool.maintain?, "memory.pool.maintain", 100, 10 * MINUTE, out).map(millis);
+    let pool =
+        PoolShares { hot: pool.hot?.value.0, warm: pool.warm?.value.0, cold: pool.cold?.value.0, maintain: maintain? };
+    Some(Memory { budget_bytes: budget.value.0, when_full: memory.when_full?.value, recent, pool })
 }
 
 fn check_http(http: OrOff<written::Http>, out: &mut Complaints) -> Option<Option<SocketAddr>> {

@@ -113,7 +113,9 @@ pub(super) fn section_schema(docs: &[&str], keys: Vec<KeyDoc>, exactly_one: &[&s
         match default {
             Some("{}") => schema["default"] = json!({}),
             Some("false") => schema["default"] = json!(false),
-            Some(default) => schema["default"] = default.into(),
+            Some(default) => {
+                schema["default"] = default.parse::<u64>().map_or_else(|_| default.into(), Into::into);
+            }
             None => {}
         }
         properties.insert(key.into(), schema);

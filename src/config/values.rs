@@ -125,3 +125,49 @@ impl Form for Budget {
         }
     }
 }
+
+/// `memory.recent`.
+#[derive(Debug)]
+pub(super) struct Recent(pub(super) super::Recent);
+
+/// Recent results are a convenience: windows need the rest.
+const RECENT_PERCENT_MAX: u64 = 50;
+
+impl Form for Recent {
+    const WHAT: &'static str = "a part such as `5%` or a size such as `16MiB`";
+    const SHAPE: Shape = Shape::Pattern(r"[0-9]+ *%|[0-9]+(\.[0-9]+)? *(B|kB|KB|KiB|MB|MiB|GB|GiB|TB|TiB)");
+    const UNITS: &'static [&'static str] = &["%", "MiB"];
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let Some(percent) = text.strip_suffix('%') else {
+            return Bytes::parse(text).map(|size| Self(super::Recent::Bytes(size.0)));
+        };
+        let percent = percent.trim_end().parse().ok().filter(|percent| (1..=RECENT_PERCENT_MAX).contains(percent));
+        let part = percent.map(|percent| Self(super::Recent::Share { percent }));
+        part.ok_or_else(|| format!("a part goes from 1% to {RECENT_PERCENT_MAX}%").into())
+    }
+}
+
+/// A tier's share in `memory.pool`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share(pub(super) u32);
+
+const SHARE_MAX: u32 = 1000;
+
+impl Read for Share {
+    fn schema() -> serde_json::Value {
+        json!({ "title": "a number from 1 to 1000", "anyOf": [
+            { "title": "a number from 1 to 1000", "type": "integer", "minimum": 1, "maximum": SHARE_MAX }, substitution(),
+        ] })
+    }
+
+    fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
+        let scalar = scalar(node, "a number from 1 to 1000", out)?;
+        let is_number = matches!(scalar.kind(), Kind::Integer | Kind::Substituted);
+        let share = scalar.text().parse().ok().filter(|share| is_number && (1..=SHARE_MAX).contains(share));
+        if share.is_none() {
+            out.error(node.span, format!("`{}` is not a number from 1 to {SHARE_MAX}", scalar.shown()));
+        }
+        share.map(Self)
+    }
+}

@@ -12,7 +12,7 @@ use super::properties::Properties;
 use super::read::{At, OrOff, Read};
 use super::section::{KeyDoc, Keys, section, section_schema};
 use super::units::{Bytes, Millis};
-use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Then};
+use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Recent, Share, Then};
 use super::{Protocol, StartAt, TimeFormat, WhenFull};
 
 section! {
@@ -170,10 +170,28 @@ section! {
 section! {
     /// How much memory the process may take.
     Memory {
-        /// Resident memory of the whole process, at least 16MiB; `auto` takes the limit of the container.
+        /// Resident memory of the whole process, at least 16MiB; `auto`: 80 % of the container's limit, or of the machine's memory (then at most 1GiB).
         budget: preset Budget = "256MiB",
         /// When open windows alone fill the budget: `hold` stays alive and reads nothing more, `stop` exits.
         when_full: preset WhenFull = "hold",
+        /// What closed windows may hold to stay readable: a part of the pool, at most `50%`, or a size; `off` for nothing.
+        recent: preset OrOff<Recent> = "5%",
+        /// How the pool of buffers parks what is not in use.
+        pool: preset PoolShares = "{}",
+    }
+}
+
+section! {
+    /// How the pool of buffers parks what is not in use: shares of three tiers, in proportion to one another.
+    PoolShares {
+        /// Parked by one lane for itself.
+        hot: preset Share = "16",
+        /// Parked for all lanes.
+        warm: preset Share = "4",
+        /// About to be given back to the system.
+        cold: preset Share = "1",
+        /// What lies unused for so long goes one tier down: 100ms to 10m.
+        maintain: preset Millis = "5s",
     }
 }
 
