@@ -11,6 +11,7 @@ mod support {
     pub mod rig;
 }
 
+use std::hint::black_box;
 use std::time::Duration;
 use support::counting::{self, Asked, Counting};
 use support::fed::{Fed, Stream};
@@ -142,4 +143,17 @@ fn ten_million_records_in_hopping_windows_allocate_nothing() {
 fn late_records_and_dead_letters_allocate_nothing() {
     let stream = Stream { late_every: 50, dead_every: 30, ..STREAM };
     steady_state_allocates_nothing(20_000, stream, RECORDS / 10);
+}
+
+#[test]
+fn the_counter_counts_what_this_thread_asks_for_unless_it_pauses() {
+    let (_, asked) = counting::count(|| {
+        let mut bytes = black_box(vec![0_u8; 100]);
+        bytes.reserve_exact(200);
+        black_box(bytes);
+        counting::pause(|| black_box(vec![0_u8; 1000]));
+    });
+    assert_eq!(asked, Asked { allocations: 2, bytes: 400 });
+    let (_, asked) = counting::count(|| std::thread::spawn(|| vec![0_u8; 1 << 20]).join().map(drop));
+    assert!(asked.bytes < 1 << 20, "{asked:?}");
 }

@@ -101,10 +101,10 @@ pub fn places() -> Vec<(u64, String)> {
     places
 }
 
-/// The innermost functions of this crate that are on the stack.
+/// The innermost lines of this crate that are on the stack.
 fn place() {
     let stack = Backtrace::force_capture().to_string();
-    let ours = stack.lines().map(str::trim).filter(|line| line.contains("tidemill::") || line.starts_with("at ./src"));
-    let place = ours.take(6).map(|line| format!("    {line}\n")).collect();
+    let ours = stack.lines().filter(|line| line.trim().starts_with("at ./src")).take(4);
+    let place = ours.map(|line| format!("    {}\n", line.trim())).collect();
     PLACES.with_borrow_mut(|places| *places.entry(place).or_insert(0) += 1);
 }

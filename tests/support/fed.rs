@@ -23,7 +23,7 @@ pub struct Stream {
     pub jitter_ms: i64,
     /// One record in so many is an hour late; 0 for none.
     pub late_every: i64,
-    /// One record in so many is a dead letter: no JSON, no time, no key, by turns; 0 for none.
+    /// One record in so many cannot be merged, each time for another reason; 0 for none.
     pub dead_every: i64,
 }
 
@@ -43,19 +43,33 @@ impl Stream {
         let jitter_ms = ((random >> 32) as i64).rem_euclid(self.jitter_ms + 1);
         let time_ms = self.from_ms + offset * self.step_ms + jitter_ms - late_ms;
         let number = (random % 10_000) as f64 / 8.0;
+        // Some keys are no UTF-8, some need escapes, and so do some texts.
+        let number_of_key = random % self.keys;
+        let prefix: &[u8] = match number_of_key % 64 {
+            0 => b"\xff\xfe",
+            1 => b"\x01\"",
+            _ => b"key-",
+        };
+        let text = if random.is_multiple_of(5) { "\\u00e9" } else { "e" };
+        key.extend_from_slice(prefix);
         // Writing into memory cannot fail.
-        let _ = write!(key, "key-{:06}", random % self.keys);
-        let _ =
-            write!(value, "{{\"t\":{time_ms},\"v\":{number},\"s\":\"{:x}\",\"x\":[1,2,null]}}", random & 0xffff_ffff);
-        let mut key = Some(&key[..]);
-        if is(self.dead_every) {
-            match offset / self.dead_every % 3 {
-                0 => value.truncate(10),
-                1 => value[2] = b'u',
-                _ => key = None,
-            }
+        let _ = write!(key, "{number_of_key:06}");
+        let _ = write!(
+            value,
+            "{{\"t\":{time_ms},\"v\":{number},\"s\":\"{text}{:x}\",\"x\":[1,2,null]}}",
+            random & 0xffff_ffff
+        );
+        let dead = is(self.dead_every).then_some(offset / self.dead_every.max(1) % 6);
+        match dead {
+            Some(0) => value.truncate(10),
+            Some(1) => value[2] = b'u',
+            Some(2) => value.resize(10_000, b' '),
+            Some(3) => key.resize(10_000, b'k'),
+            _ => {}
         }
-        batch.push(slot, offset, time_ms, key, Some(value), |_| ());
+        let key = (dead != Some(4)).then_some(&key[..]);
+        let value = (dead != Some(5)).then_some(&value[..]);
+        batch.push(slot, offset, time_ms, key, value, |_| ());
     }
 }
 
