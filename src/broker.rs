@@ -8,7 +8,7 @@
 
 mod batch;
 
-pub use batch::{Headers, Record, RecordBatch, write_header};
+pub use batch::{Headers, Record, RecordBatch, write_header, write_text_header};
 
 use crate::error::BrokerError;
 use std::fmt;
@@ -38,7 +38,7 @@ impl fmt::Display for TopicPartition {
 pub struct TopicId(pub [u8; 16]);
 
 /// What a group has committed for a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// The next offset to read.
     pub offset: i64,

@@ -14,22 +14,23 @@ mod digest;
 pub use digest::Digest;
 
 use crate::broker::TopicId;
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Brokers allow 4,096 bytes unless set; over the limit is an endless abort.
 pub const LEN_MAX: usize = 1_000;
 
 const VERSION: &str = "tm1";
 
-/// What is committed beside the offset of one partition.
+/// What is committed beside the offset of one partition. `G` is anything that yields the guard's steps, so that a task
+/// can say what it would commit without a copy of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct Checkpoint<G = Vec<GuardStep>> {
     /// Lowest offset of a record in a still open window; the committed offset if none is open.
     pub replay_from: i64,
     /// The watermark at this commit in Unix milliseconds; `None` before the first merged record.
     pub watermark_ms: Option<i64>,
     /// Steps of the guard clock since `replay_from`.
-    pub guard: Vec<GuardStep>,
+    pub guard: G,
     /// Digest of everything that changes a fate or a window.
     pub digest: Digest,
     /// The source topic's identity.
@@ -69,36 +70,54 @@ impl fmt::Display for Unreadable {
     }
 }
 
-impl Checkpoint {
+impl<G: Clone + IntoIterator<Item = GuardStep>> Checkpoint<G> {
     /// The string to commit.
     pub fn encode(&self) -> String {
-        let mut text = format!("{VERSION} {} ", self.replay_from);
-        match self.watermark_ms {
-            Some(watermark_ms) => text.push_str(&watermark_ms.to_string()),
-            None => text.push('-'),
-        }
-        text.push(' ');
-        let (mut offset, mut guard_ms) = (self.replay_from, 0);
-        for (index, step) in self.guard.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            push_base36(step.offset - offset, &mut text);
-            text.push(':');
-            push_base36(step.guard_ms - guard_ms, &mut text);
-            (offset, guard_ms) = (step.offset, step.guard_ms);
-        }
-        if self.guard.is_empty() {
-            text.push('-');
-        }
-        text.push_str(&format!(" {} ", self.digest));
-        self.topic_id.0.iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
-        let checksum = crc32fast::hash(text.as_bytes());
-        text.push_str(&format!(" {checksum:08x}"));
-        debug_assert!(text.len() <= LEN_MAX, "{text}");
+        let mut text = String::new();
+        self.encode_into(&mut text);
         text
     }
 
+    /// The string to commit, instead of what stood in `text`.
+    pub fn encode_into(&self, text: &mut String) {
+        text.clear();
+        // Writing into memory cannot fail.
+        let _ = self.write(text);
+        debug_assert!(text.len() <= LEN_MAX, "{text}");
+    }
+
+    /// True if `text` is the string to commit.
+    pub fn is(&self, text: &str) -> bool {
+        let mut same = Same { rest: text };
+        self.write(&mut same).is_ok() && same.rest.is_empty()
+    }
+
+    fn write(&self, out: &mut impl Write) -> fmt::Result {
+        let mut out = Summed { out, sum: crc32fast::Hasher::new() };
+        write!(out, "{VERSION} {} ", self.replay_from)?;
+        match self.watermark_ms {
+            Some(watermark_ms) => write!(out, "{watermark_ms} ")?,
+            None => out.write_str("- ")?,
+        }
+        let (mut offset, mut guard_ms) = (self.replay_from, 0);
+        let mut separator = "";
+        for step in self.guard.clone() {
+            out.write_str(separator)?;
+            write_base36(step.offset - offset, &mut out)?;
+            out.write_str(":")?;
+            write_base36(step.guard_ms - guard_ms, &mut out)?;
+            (offset, guard_ms, separator) = (step.offset, step.guard_ms, ",");
+        }
+        if separator.is_empty() {
+            out.write_str("-")?;
+        }
+        write!(out, " {} {:032x}", self.digest, u128::from_be_bytes(self.topic_id.0))?;
+        let checksum = out.sum.clone().finalize();
+        write!(out, " {checksum:08x}")
+    }
+}
+
+impl Checkpoint {
     /// Reads a committed string.
     ///
     /// # Errors
@@ -114,6 +133,11 @@ impl Checkpoint {
             return Err(Unreadable::Checksum);
         }
         Self::decode_body(body).ok_or(Unreadable::Fields)
+    }
+
+    /// The first field alone, of a string that is known to be ours.
+    pub fn replay_from(text: &str) -> Option<i64> {
+        text.split(' ').nth(1)?.parse().ok()
     }
 
     fn decode_body(body: &str) -> Option<Self> {
@@ -147,22 +171,47 @@ fn decode_steps(text: &str, replay_from: i64) -> Option<Vec<GuardStep>> {
         .collect()
 }
 
-fn push_base36(number: i64, text: &mut String) {
+fn write_base36(number: i64, out: &mut impl Write) -> fmt::Result {
     if number < 0 {
-        text.push('-');
+        out.write_char('-')?;
     }
-    let mut digits = [0_u8; 13];
+    let mut digits = ['0'; 13];
     let mut rest = number.unsigned_abs();
     let mut used = 0;
     for digit in &mut digits {
-        *digit = b"0123456789abcdefghijklmnopqrstuvwxyz".get((rest % 36) as usize).copied().unwrap_or(b'0');
+        *digit = char::from_digit((rest % 36) as u32, 36).unwrap_or('0');
         rest /= 36;
         used += 1;
         if rest == 0 {
             break;
         }
     }
-    text.extend(digits.iter().take(used).rev().map(|digit| char::from(*digit)));
+    digits.iter().take(used).rev().try_for_each(|digit| out.write_char(*digit))
+}
+
+/// Passes text on and sums it up.
+struct Summed<'a, W> {
+    out: &'a mut W,
+    sum: crc32fast::Hasher,
+}
+
+impl<W: Write> Write for Summed<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.sum.update(text.as_bytes());
+        self.out.write_str(text)
+    }
+}
+
+/// Takes what is expected, and fails at the first difference.
+struct Same<'a> {
+    rest: &'a str,
+}
+
+impl Write for Same<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.rest = self.rest.strip_prefix(text).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +247,8 @@ mod tests {
         fn what_was_committed_is_read_back_and_is_short(checkpoint in checkpoint()) {
             let text = checkpoint.encode();
             prop_assert!(text.is_ascii() && text.len() <= LEN_MAX, "{} bytes", text.len());
+            prop_assert!(checkpoint.is(&text) && !checkpoint.is(&text[..text.len() - 1]) && !checkpoint.is(&(text.clone() + "0")));
+            prop_assert_eq!(Checkpoint::replay_from(&text), Some(checkpoint.replay_from));
             prop_assert_eq!(Checkpoint::decode(&text), Ok(checkpoint));
         }
 
@@ -209,7 +260,8 @@ mod tests {
             // The checksum's own digits may change case without changing their value.
             prop_assume!(!text[at].eq_ignore_ascii_case(&to));
             text[at] = to;
-            prop_assert!(Checkpoint::decode(std::str::from_utf8(&text).unwrap()).is_err());
+            let text = std::str::from_utf8(&text).unwrap();
+            prop_assert!(Checkpoint::decode(text).is_err() && !checkpoint.is(text));
         }
 
         #[test]

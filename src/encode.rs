@@ -4,8 +4,9 @@ use crate::aggregate::{Layout, write_integer};
 use crate::broker::TopicPartition;
 use crate::config::Config;
 use crate::window::table::Row;
-use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+use std::io::Write;
 
 /// What is the same for all results of a configuration.
 #[derive(Clone, Debug)]
@@ -49,9 +50,8 @@ impl Encoder {
                 write_string(key, out);
             }
             Err(_) => {
-                out.extend_from_slice(b"{\"key_base64\":\"");
-                out.extend_from_slice(STANDARD.encode(row.key).as_bytes());
-                out.push(b'"');
+                // Writing into memory cannot fail.
+                let _ = write!(out, "{{\"key_base64\":\"{}\"", Base64Display::new(row.key, &STANDARD));
             }
         }
         if self.with_topic {
@@ -86,7 +86,10 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\t' => out.extend_from_slice(b"\\t"),
-            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            0..0x20 => {
+                // Writing into memory cannot fail.
+                let _ = write!(out, "\\u{byte:04x}");
+            }
             _ => out.push(byte),
         }
     }

@@ -22,6 +22,7 @@ use crate::metrics::LaneCounts;
 use crate::pool::{Limits, Pool};
 use crate::task::{State, Task, TaskContext};
 use membership::Membership;
+use produce::Scratch;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -88,6 +89,7 @@ pub struct Lane<B, C> {
     clock: C,
     context: TaskContext,
     encoder: Encoder,
+    scratch: Scratch,
     batch: RecordBatch,
     events: Vec<Event>,
     /// What is owned, by slot; slots are never used twice.
@@ -138,6 +140,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             counts: LaneCounts::default(),
             context: TaskContext::new(config.pipeline.clone(), options.seed, keep.0, keep.1, options.pool.hot()),
             encoder: Encoder::new(&config),
+            scratch: Scratch::default(),
             batch: RecordBatch::new(options.batch_bytes, options.batch_records),
             events: Vec::new(),
             holdings: BTreeMap::new(),
@@ -286,9 +289,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// **close** by silence, and whatever else is not a record: events, rebalances, partitions to be taken over.
     fn close(&mut self) -> Result<(), Stop> {
-        for event in std::mem::take(&mut self.events) {
-            self.handle(event)?;
-        }
+        let mut events = std::mem::take(&mut self.events);
+        events.drain(..).try_for_each(|event| self.handle(event))?;
+        self.events = events;
         self.rebalance()?;
         let now = self.clock.monotonic();
         if now >= self.look_at && !self.tide.is_running() {
@@ -368,8 +371,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// True if a commit would say something that the last one did not.
     fn has_news(&self, task: &Task) -> bool {
-        task.is_waiting()
-            || (task.state() == State::Live && task.committed.as_ref() != Some(&task.commit_point(&self.context)))
+        task.is_waiting() || (task.state() == State::Live && !task.is_committed(&self.context))
     }
 
     fn out_of_range(&self, slot: Slot, offset: i64) -> Stop {

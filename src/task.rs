@@ -7,9 +7,11 @@ mod closed;
 mod context;
 mod ends;
 mod guard;
+mod point;
 mod rejected;
 mod silence;
 mod unmerged;
+mod unread;
 
 pub use closed::{Closed, ClosedBy};
 pub use context::TaskContext;
@@ -219,43 +221,23 @@ impl Task {
         !self.closed.is_empty() || !self.rejected.is_empty()
     }
 
-    /// What a commit of everything up to now would say; only for live tasks, a restoring one has nothing new to say.
-    pub fn commit_point(&self, context: &TaskContext) -> Committed {
-        let replay_from = self.panes.first_offset().unwrap_or(self.position);
-        let checkpoint = Checkpoint {
-            replay_from,
-            watermark_ms: self.watermark_ms,
-            guard: self.guard.steps_since(replay_from, self.guard.mark()),
-            digest: context.digest,
-            topic_id: self.topic_id,
-        };
-        Committed { offset: self.position, metadata: checkpoint.encode() }
-    }
-
-    /// What a commit that ends with the `index`-th waiting window would say.
-    pub fn commit_point_after(&self, context: &TaskContext, index: usize) -> Option<Committed> {
-        let closed = self.closed.get(index)?;
-        let mark = closed.mark;
-        let checkpoint = Checkpoint {
-            replay_from: mark.replay_from,
-            watermark_ms: Some(closed.end_ms + context.panes.bounds.grace_ms()),
-            guard: self.guard.steps_since(mark.replay_from, mark.guard),
-            digest: context.digest,
-            topic_id: self.topic_id,
-        };
-        Some(Committed { offset: mark.offset, metadata: checkpoint.encode() })
-    }
-
-    /// A commit has made this visible: the first `windows` and `rejected` that waited, and this position.
-    pub fn release(&mut self, context: &mut TaskContext, windows: usize, rejected: usize, committed: Committed) {
+    /// A commit has made this visible: the first `windows` and `rejected` that waited, and this position. Returns what
+    /// was committed before, as memory for the next.
+    pub fn release(
+        &mut self,
+        context: &mut TaskContext,
+        windows: usize,
+        rejected: usize,
+        committed: Committed,
+    ) -> Option<Committed> {
         for closed in self.closed.drain(..windows.min(self.closed.len())) {
             context.panes.release(closed.table);
         }
         self.rejected.release(rejected);
-        if let Ok(checkpoint) = Checkpoint::decode(&committed.metadata) {
-            self.guard.prune(checkpoint.replay_from);
+        if let Some(replay_from) = Checkpoint::replay_from(&committed.metadata) {
+            self.guard.prune(replay_from);
         }
-        self.committed = Some(committed);
+        self.committed.replace(committed)
     }
 
     /// Gives all memory back; the task goes away.
@@ -278,8 +260,8 @@ impl Task {
 
     fn judge(&mut self, context: &mut TaskContext, record: &Record<'_>, clock: &impl Clock) {
         self.counts.read += 1;
-        if let Some((reason, detail)) = context.refuse_unread(record) {
-            return self.reject(context.keep_dead, record, reason, format_args!("{detail}"), None);
+        if let Some(unread) = context.refuse_unread(record) {
+            return self.reject(context.keep_dead, record, unread.reason(), format_args!("{unread}"), None);
         }
         let bounds = context.panes.bounds;
         let decoded = match context.decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) {

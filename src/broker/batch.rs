@@ -3,6 +3,8 @@
 //! Knows nothing of partitions beyond their slot, and never frees what it has grown unless told to.
 
 use super::Slot;
+use std::fmt;
+use std::io::Write;
 
 const NULL: u32 = u32::MAX;
 
@@ -163,6 +165,18 @@ pub fn write_header(out: &mut Vec<u8>, name: &[u8], value: Option<&[u8]>) {
     out.extend_from_slice(name);
     out.extend_from_slice(&value.map_or(NULL, |value| value.len() as u32).to_le_bytes());
     out.extend_from_slice(value.unwrap_or_default());
+}
+
+/// Appends one header whose value is a text.
+pub fn write_text_header(out: &mut Vec<u8>, name: &[u8], value: fmt::Arguments<'_>) {
+    write_header(out, name, Some(b""));
+    let start = out.len();
+    // Writing into memory cannot fail.
+    let _ = out.write_fmt(value);
+    let length = ((out.len() - start) as u32).to_le_bytes();
+    if let Some(prefix) = out.get_mut(start - length.len()..start) {
+        prefix.copy_from_slice(&length);
+    }
 }
 
 fn take_prefixed<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {

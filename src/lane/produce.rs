@@ -3,9 +3,9 @@
 //! Results are encoded one at a time into a recycled buffer; the broker copies. Everything stays where it is until the
 //! commit, so that an aborted tide produces the same again.
 
-use super::tide::{Cursor, Part, Phase};
+use super::tide::{Cursor, Phase};
 use super::{Lane, Stop};
-use crate::broker::{Broker, Headers, Outgoing, Outlet, ProduceError, write_header};
+use crate::broker::{Broker, Headers, Outgoing, Outlet, ProduceError, write_text_header};
 use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
 use crate::metrics::LaneCounts;
@@ -14,7 +14,7 @@ use crate::task::{ClosedBy, Task};
 
 /// Recycled bytes of the record that is being encoded.
 #[derive(Debug, Default)]
-struct Scratch {
+pub(super) struct Scratch {
     value: Vec<u8>,
     headers: Vec<u8>,
 }
@@ -35,13 +35,19 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if self.tide.phase == Phase::Idle {
             self.begin_tide()?;
         }
-        let mut scratch = Scratch::default();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let produced = self.produce_all(&mut scratch);
+        self.scratch = scratch;
+        produced
+    }
+
+    fn produce_all(&mut self, scratch: &mut Scratch) -> Result<(), Stop> {
         while self.tide.phase == Phase::Producing {
             self.advance();
             if self.is_burst_too_long() {
                 self.split();
             }
-            match self.produce_one(&mut scratch) {
+            match self.produce_one(scratch) {
                 Sent::Queued => self.step_cursor(),
                 Sent::Nothing => self.tide.phase = Phase::Sending,
                 Sent::Full if self.tide.is_overdue(self.clock.monotonic()) => {
@@ -77,24 +83,26 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
     }
 
-    /// The commit stands: nothing of these parts is needed any more.
-    pub(super) fn finish_parts(&mut self, parts: Vec<Part>) {
-        for part in parts {
-            let Some(task) = self.holdings.get_mut(&part.slot).and_then(super::Holding::task_mut) else { continue };
-            for closed in task.closed.iter().take(part.windows) {
-                match closed.by {
-                    ClosedBy::Watermark => self.counts.closed_by_watermark += closed.table.len() as u64,
-                    ClosedBy::Idle => self.counts.closed_by_idle += closed.table.len() as u64,
-                }
-                self.counts.produced.add(Outlet::Sink, closed.table.len() as u64);
+    /// The commit stands: nothing of this part is needed any more.
+    pub(super) fn finish_part(&mut self, index: usize) {
+        let Some(part) = self.tide.parts.get(index).copied() else { return };
+        let Some(offset) = self.tide.offsets.get_mut(index) else { return };
+        let Some(task) = self.holdings.get_mut(&part.slot).and_then(super::Holding::task_mut) else { return };
+        for closed in task.closed.iter().take(part.windows) {
+            match closed.by {
+                ClosedBy::Watermark => self.counts.closed_by_watermark += closed.table.len() as u64,
+                ClosedBy::Idle => self.counts.closed_by_idle += closed.table.len() as u64,
             }
-            for index in 0..part.rejected {
-                if let Some(rejected) = task.rejected.get(index, usize::MAX) {
-                    self.counts.produced.add(if rejected.is_late() { Outlet::Late } else { Outlet::DeadLetter }, 1);
-                }
-            }
-            task.release(&mut self.context, part.windows, part.rejected, part.committed);
+            self.counts.produced.add(Outlet::Sink, closed.table.len() as u64);
         }
+        for index in 0..part.rejected {
+            if let Some(rejected) = task.rejected.get(index, usize::MAX) {
+                self.counts.produced.add(if rejected.is_late() { Outlet::Late } else { Outlet::DeadLetter }, 1);
+            }
+        }
+        let committed = std::mem::take(&mut offset.committed);
+        let before = task.release(&mut self.context, part.windows, part.rejected, committed);
+        offset.committed = before.unwrap_or_default();
     }
 
     /// The broker refused records for good: those go out without their value. Without isolation the named ones may be
@@ -171,7 +179,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             "burst is split between window ends");
         part.windows = cursor.window;
         part.rejected = task.rejected.count_below(committed.offset);
-        part.committed = committed;
+        if let Some(offset) = self.tide.offsets.get_mut(cursor.part) {
+            offset.committed = committed;
+        }
         self.tide.parts.truncate(cursor.part + 1);
         self.advance();
     }
@@ -192,8 +202,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             not_finite = self.encoder.encode(&task.partition, closed.end_ms, layout, &row, &mut scratch.value);
             let truncated = closed.truncated.contains(&cursor.row);
             if truncated {
-                let len = scratch.value.len().to_string();
-                write_header(&mut scratch.headers, b"tidemill.truncated", Some(len.as_bytes()));
+                let len = scratch.value.len();
+                write_text_header(&mut scratch.headers, b"tidemill.truncated", format_args!("{len}"));
             }
             outlet = Outlet::Sink;
             whole_key = Some(row.key);

@@ -10,8 +10,8 @@
 //! tide, fatal drops the producer, fences it, and reads what is committed: that tells the truth.
 
 use super::fencing::Fencing;
-use super::{Lane, POSITIONS_EVERY, Stop};
-use crate::broker::{Broker, CommitOffset, Committed, Slot};
+use super::{Holding, Lane, POSITIONS_EVERY, Stop};
+use crate::broker::{Broker, CommitOffset, Slot};
 use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
 use crate::task::Task;
@@ -45,6 +45,8 @@ pub(super) enum Phase {
 pub(super) struct Tide {
     pub(super) phase: Phase,
     pub(super) parts: Vec<Part>,
+    /// What is committed with each part, in their order; those beyond the last part are memory for later.
+    pub(super) offsets: Vec<CommitOffset>,
     pub(super) cursor: Cursor,
     /// Every record in a batch of its own, to find the one that a topic refuses for good.
     pub(super) isolate: bool,
@@ -63,15 +65,13 @@ pub(super) struct Tide {
 }
 
 /// One partition's share of a transaction.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub(super) slot: Slot,
     /// How many of the waiting windows.
     pub(super) windows: usize,
     /// How many of the waiting late records and dead letters.
     pub(super) rejected: usize,
-    /// What is committed with them.
-    pub(super) committed: Committed,
 }
 
 /// The next record to be produced: windows of a part first, row by row, then its rejected records.
@@ -88,6 +88,7 @@ impl Tide {
         Self {
             phase: Phase::Fencing { verify: false },
             parts: Vec::new(),
+            offsets: Vec::new(),
             cursor: Cursor::default(),
             isolate: false,
             began: now,
@@ -166,14 +167,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if self.tide_due_at().is_none_or(|due_at| now < due_at) {
             return Ok(());
         }
-        let parts = self.parts();
+        self.gather();
         self.tide.positions_at = now + POSITIONS_EVERY;
-        if parts.is_empty() {
+        if self.tide.parts.is_empty() {
             return Ok(());
         }
         match self.broker.begin() {
             Ok(()) => {
-                self.tide.parts = parts;
                 self.tide.cursor = Cursor::default();
                 self.tide.tokens = 0;
                 self.tide.began = now;
@@ -230,21 +230,25 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.fail(doing, error)
     }
 
-    /// What each partition has to commit now.
-    fn parts(&mut self) -> Vec<Part> {
-        let first_slot = self.tide.first_slot;
-        let mut parts: Vec<_> = self
-            .tasks()
-            .filter(|task| self.has_news(task))
-            .map(|task| Part {
-                slot: task.slot,
-                windows: task.closed.len(),
-                rejected: task.rejected.len(),
-                committed: task.commit_point(&self.context),
-            })
-            .collect();
-        parts.sort_by_key(|part| (part.slot < first_slot, part.slot));
-        parts
+    /// Finds out what each partition has to commit now, in turns.
+    fn gather(&mut self) {
+        self.tide.parts.clear();
+        let first = self.tide.first_slot;
+        for holding in self.holdings.range(first..).chain(self.holdings.range(..first)) {
+            let Some(task) = holding.1.task().filter(|task| self.has_news(task)) else { continue };
+            let part = Part { slot: task.slot, windows: task.closed.len(), rejected: task.rejected.len() };
+            match self.tide.offsets.get_mut(self.tide.parts.len()) {
+                Some(offset) => {
+                    offset.partition.clone_from(&task.partition);
+                    task.write_commit_point(&self.context, &mut offset.committed);
+                }
+                None => self.tide.offsets.push(CommitOffset {
+                    partition: task.partition.clone(),
+                    committed: task.commit_point(&self.context),
+                }),
+            }
+            self.tide.parts.push(part);
+        }
     }
 
     /// Fencing ⇒ Verifying | Idle.
@@ -268,44 +272,39 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             .tide
             .parts
             .iter()
-            .filter_map(|part| Some((part.clone(), self.holdings.get(&part.slot)?.task()?)))
-            .map(|(part, task)| (part, task.partition.clone(), task.committed.clone()))
+            .enumerate()
+            .filter_map(|(index, part)| Some((index, part.slot, self.holdings.get(&part.slot)?.task()?)))
+            .map(|(index, slot, task)| (index, slot, task.partition.clone(), task.committed.clone()))
             .collect();
-        let partitions: Vec<_> = owned.iter().map(|(_, partition, _)| partition.clone()).collect();
+        let partitions: Vec<_> = owned.iter().map(|(_, _, partition, _)| partition.clone()).collect();
         let committed = match self.broker.committed(&partitions) {
             Ok(committed) => committed,
             Err(error) => return self.retry_or_lose("reading what is committed", error, true),
         };
         let mut visible = Vec::new();
-        for ((part, partition, before), now) in owned.into_iter().zip(committed) {
-            if now.as_ref() == Some(&part.committed) {
-                visible.push(part);
+        for ((index, slot, partition, before), now) in owned.into_iter().zip(committed) {
+            if now.as_ref() == self.tide.offsets.get(index).map(|attempted| &attempted.committed) {
+                visible.push(index);
             } else if now != before {
-                self.take_again(
-                    part.slot,
-                    &format!("neither our last commit nor the attempted one stands for {partition}"),
-                );
+                self.take_again(slot, &format!("neither our last commit nor the attempted one stands for {partition}"));
             }
         }
         let (asked, visible_for) = (partitions.len(), visible.len());
         tracing::info!(lane = self.options.lane, asked, visible_for, "transaction of unknown outcome is settled");
-        self.finish_parts(visible);
+        visible.into_iter().for_each(|index| self.finish_part(index));
+        self.tide.parts.clear();
         self.tide.phase = Phase::Idle;
         Ok(())
     }
 
     /// Sending ⇒ Committing.
     fn send_offsets(&mut self) -> Result<(), Stop> {
-        let offsets: Vec<_> = self
-            .tide
-            .parts
-            .iter()
-            .filter_map(|part| {
-                let task = self.holdings.get(&part.slot)?.task()?;
-                Some(CommitOffset { partition: task.partition.clone(), committed: part.committed.clone() })
-            })
-            .collect();
-        match self.broker.send_offsets(&offsets) {
+        if self.tide.parts.iter().any(|part| self.holdings.get(&part.slot).and_then(Holding::task).is_none()) {
+            self.abandon_tide("a partition is gone");
+            return Ok(());
+        }
+        let offsets = self.tide.offsets.get(..self.tide.parts.len()).unwrap_or_default();
+        match self.broker.send_offsets(offsets) {
             Ok(()) => {
                 self.tide.phase = Phase::Committing;
                 Ok(())
@@ -324,8 +323,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 self.tide.failures = 0;
                 self.tide.fencing.committed();
                 self.trouble = None;
-                let parts = std::mem::take(&mut self.tide.parts);
-                self.finish_parts(parts);
+                (0..self.tide.parts.len()).for_each(|index| self.finish_part(index));
+                self.tide.parts.clear();
                 let isolated = std::mem::replace(&mut self.tide.isolate, false);
                 self.tide.phase = if isolated { Phase::Fencing { verify: false } } else { Phase::Idle };
                 Ok(())

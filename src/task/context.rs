@@ -1,11 +1,11 @@
 //! What all tasks of a lane share: the rules, the decoder, and memory to be used again.
 
+use super::unread::Unread;
 use crate::aggregate::Layout;
 use crate::broker::Record;
 use crate::checkpoint::Digest;
 use crate::config::Pipeline;
 use crate::decode::Decoder;
-use crate::fate::Reason;
 use crate::pool::Hot;
 use crate::window::bounds::Bounds;
 use crate::window::panes::PaneContext;
@@ -47,20 +47,16 @@ impl TaskContext {
     }
 
     /// Rules 1 to 4: what the record is refused for before its value is read.
-    pub(super) fn refuse_unread(&self, record: &Record<'_>) -> Option<(Reason, String)> {
-        let Some(value) = record.value else { return Some((Reason::Tombstone, String::new())) };
-        let Some(key) = record.key else { return Some((Reason::NullKey, "the key is null".into())) };
+    pub(super) fn refuse_unread(&self, record: &Record<'_>) -> Option<Unread> {
+        let Some(value) = record.value else { return Some(Unread::Tombstone) };
+        let Some(key) = record.key else { return Some(Unread::NullKey) };
         let (key_max, value_max) = (self.pipeline.max_key_bytes, self.pipeline.max_record_bytes);
         if key.len() > key_max {
-            return Some((Reason::TooLarge, format!("the key has {} bytes, source.max_key is {key_max}", key.len())));
+            return Some(Unread::KeyTooLarge { bytes: key.len(), max: key_max });
         }
         if value.len() > value_max {
-            let detail = format!("the value has {} bytes, source.max_record is {value_max}", value.len());
-            return Some((Reason::TooLarge, detail));
+            return Some(Unread::ValueTooLarge { bytes: value.len(), max: value_max });
         }
-        if self.keys.as_ref().is_some_and(|keys| !keys.contains(key)) {
-            return Some((Reason::UnknownKey, "the key is not among source.keys".into()));
-        }
-        None
+        self.keys.as_ref().is_some_and(|keys| !keys.contains(key)).then_some(Unread::UnknownKey)
     }
 }

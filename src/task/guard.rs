@@ -103,18 +103,15 @@ impl Guard {
     }
 
     /// The steps that a replay from `replay_from` needs, as they stood at `mark`.
-    pub(super) fn steps_since(&self, replay_from: i64, mark: GuardMark) -> Vec<GuardStep> {
+    pub(super) fn steps_since(&self, replay_from: i64, mark: GuardMark) -> impl Iterator<Item = GuardStep> + Clone {
         let known = self.steps.get(..mark.steps.saturating_sub(self.pruned)).unwrap_or(&self.steps);
         let in_force = known.partition_point(|step| step.offset <= replay_from).saturating_sub(1);
-        let mut steps = known.get(in_force..).unwrap_or_default().to_vec();
-        if let Some(first) = steps.first_mut() {
-            first.offset = first.offset.max(replay_from);
-        }
-        if let Some(last) = steps.last_mut() {
-            last.guard_ms = mark.guard_ms;
-        }
+        let steps = known.get(in_force..).unwrap_or_default();
         debug_assert!(steps.len() <= STEPS_MAX, "{} guard steps", steps.len());
-        steps
+        steps.iter().enumerate().map(move |(index, step)| GuardStep {
+            offset: if index == 0 { step.offset.max(replay_from) } else { step.offset },
+            guard_ms: if index + 1 == steps.len() { mark.guard_ms } else { step.guard_ms },
+        })
     }
 
     /// Forgets the steps before the one in force at `replay_from`, which is committed.
@@ -172,11 +169,11 @@ mod tests {
         guard.step(7, 2000);
         guard.step(8, 3000);
         let mut again = guard.clone();
-        again.steps = guard.steps_since(6, guard.mark());
+        again.steps = guard.steps_since(6, guard.mark()).collect();
         assert!(again.judge_again(6, 1100) && !again.judge_again(6, 1101) && again.judge_again(7, 3100));
-        assert_eq!(guard.steps_since(6, mark), [GuardStep { offset: 6, guard_ms: 1000 }]);
+        assert!(guard.steps_since(6, mark).eq([GuardStep { offset: 6, guard_ms: 1000 }]));
         guard.prune(8);
         assert_eq!(guard.steps, [GuardStep { offset: 7, guard_ms: 3000 }]);
-        assert_eq!(guard.steps_since(9, guard.mark()), [GuardStep { offset: 9, guard_ms: 3000 }]);
+        assert!(guard.steps_since(9, guard.mark()).eq([GuardStep { offset: 9, guard_ms: 3000 }]));
     }
 }

@@ -1,6 +1,6 @@
 //! Late records and dead letters of one task, whole, until the commit that makes them visible.
 
-use crate::broker::{Headers, Record, TopicPartition, write_header};
+use crate::broker::{Headers, Record, TopicPartition, write_header, write_text_header};
 use crate::fate::{Fate, Reason};
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -173,7 +173,7 @@ impl<'a> RejectedRecord<'a> {
         write_header(out, b"tidemill.reason", Some(self.reason.as_str().as_bytes()));
         write_header(out, b"tidemill.topic", Some(from.topic.as_bytes()));
         let mut number = |name: &str, number: i64| {
-            write_header(out, name.as_bytes(), Some(number.to_string().as_bytes()));
+            write_text_header(out, name.as_bytes(), format_args!("{number}"));
         };
         number("tidemill.partition", i64::from(from.partition));
         number("tidemill.offset", self.offset);
