@@ -285,6 +285,18 @@ pub enum WhenFull {
     Stop,
 }
 
+impl Default for Memory {
+    /// What a file says that says nothing of memory, but with the budget left open.
+    fn default() -> Self {
+        Self {
+            budget_bytes: None,
+            when_full: WhenFull::Hold,
+            recent: Recent::Share { percent: 5 },
+            pool: PoolShares { hot: 16, warm: 4, cold: 1, maintain: Duration::from_secs(5) },
+        }
+    }
+}
+
 impl Window {
     /// Width of the panes that windows are made of: `gcd(size, every)`.
     pub fn pane_ms(&self) -> i64 {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill::broker::{Outlet, TopicPartition};
-use tidemill::config::{Commit, Config, Idle, Kafka, Memory, Pipeline, Protocol, Sink, TimeSource, Topics, WhenFull};
+use tidemill::config::{Commit, Config, Idle, Kafka, Memory, Pipeline, Protocol, Sink, TimeSource, Topics};
 use tidemill::lane::LaneOptions;
 use tidemill::sim::{ClientOptions, Faults};
 
@@ -122,7 +122,7 @@ impl Plan {
             dead_letter: Some(DEAD.to_owned()),
             commit: self.commit,
             lanes: None,
-            memory: Memory { budget_bytes: None, when_full: WhenFull::Hold },
+            memory: Memory::default(),
             http: None,
             shutdown_timeout: Duration::from_secs(5),
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidemill::broker::Outlet;
 use tidemill::clock::ManualClock;
-use tidemill::config::{Commit, Config, Kafka, Memory, Pipeline, Protocol, Sink, Topics, WhenFull};
+use tidemill::config::{Commit, Config, Kafka, Memory, Pipeline, Protocol, Sink, Topics};
 use tidemill::lane::{Lane, LaneOptions, Progress, Stop};
 use tidemill::metrics::LaneCounts;
 use tidemill::sim::{ClientOptions, Cluster, Isolation, SimClient, Stored};
@@ -40,7 +40,7 @@ pub fn config(pipeline: &Pipeline) -> Config {
         dead_letter: Some(DEAD.into()),
         commit: Commit { interval: Duration::ZERO, timeout: Duration::from_secs(30) },
         lanes: Some(1),
-        memory: Memory { budget_bytes: None, when_full: WhenFull::Hold },
+        memory: Memory::default(),
         http: None,
         shutdown_timeout: Duration::from_secs(5),
     }
