@@ -63,8 +63,8 @@ impl Hot {
         let shared = &pool.0;
         let reclaimable = self.parked_bytes + shared.warm.bytes() + shared.cold.bytes();
         let lowest = shared.held_bytes().saturating_sub(reclaimable);
-        let hopeless = lowest.saturating_add(class.bytes()) > shared.options.limits.allowed_bytes(need);
-        while !hopeless {
+        let mut may_fit = lowest.saturating_add(class.bytes()) <= shared.options.limits.allowed_bytes(need);
+        while may_fit {
             if shared.is_within(need)
                 && let Some(lease) = self.acquire_parked(class)
             {
@@ -76,9 +76,7 @@ impl Hot {
                 lease.scramble();
                 return Ok(lease);
             }
-            if !shared.reclaim() && !self.reclaim() {
-                break;
-            }
+            may_fit = shared.reclaim() || self.reclaim();
         }
         shared.call();
         self.answered = shared.calls();

@@ -1,12 +1,12 @@
-//! The parts that lanes share, in every order that two preemptions can make of them. See tests/pool.
+//! The parts that lanes share, in every order that three preemptions can make of them. See tests/pool.
 
 use super::*;
 use loom::thread;
 
-/// Every schedule with at most two preemptions: what more would find, these found in every planted bug.
+/// Every schedule with at most three preemptions.
 fn model(test: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(3);
     builder.check(test);
 }
 
