@@ -153,7 +153,8 @@ mod tests {
         let (own, parent) =
             ("sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "sys/fs/cgroup/memory/a/memory.limit_in_bytes");
         let v2 = ("sys/fs/cgroup/a/memory.max", "sys/fs/cgroup/a/b/memory.max");
-        let cases: [(&str, &str, &str, Vec<(&str, &str)>, u64, u64); 11] = [
+        type Case<'a> = (&'a str, &'a str, &'a str, Vec<(&'a str, &'a str)>, u64, u64);
+        let cases: [Case<'_>; 11] = [
             ("v1, its own", V1, v1, vec![(own, "104857600"), (parent, UNLIMITED)], 8 * gib, 80),
             ("v1, its parent's", V1, v1, vec![(own, UNLIMITED), (parent, "209715200")], 8 * gib, 160),
             ("v1, no limit", V1, v1, vec![(own, UNLIMITED)], gib / 2, 409),
