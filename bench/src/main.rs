@@ -1,6 +1,10 @@
-//! The bench, one subcommand for each question. It measures and writes; it never judges.
+//! The bench, one subcommand for each question. It measures and writes; only the gate judges.
 
 use clap::{Parser, Subcommand};
+use tidemill_bench::{counting, gate, memory};
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
 
 /// Measures tidemill, and its rivals on the same input
 #[derive(Parser)]
@@ -11,8 +15,14 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Question {}
+enum Question {
+    Gate(gate::Args),
+    Memory(memory::Args),
+}
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().question {}
+    match Arguments::parse().question {
+        Question::Gate(args) => gate::run(&args),
+        Question::Memory(args) => memory::run(&args),
+    }
 }
