@@ -1,6 +1,6 @@
 //! The rules of the house that no compiler knows, checked against the tree; each refusal says what to do instead.
 //!
-//! Code means: no comments, nothing below `#[cfg(test)] mod`, no file of tests.
+//! Code means: no comments, nothing below `#[cfg(test)] mod` (or loom's), no file of tests.
 
 use regex::Regex;
 use std::collections::BTreeSet;
@@ -84,12 +84,14 @@ impl Source {
 
     /// Lines of code with their numbers; see the top of this file.
     fn code(&self) -> Vec<(usize, &str)> {
-        if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
+        let tests = ["/tests.rs", "/loomed.rs"];
+        if tests.iter().any(|name| self.path.ends_with(name)) || self.path.contains("/tests/") {
             return Vec::new();
         }
         let lines: Vec<_> = self.text.lines().collect();
         let is_mod = |line: &str| line.trim_start().trim_start_matches("pub ").starts_with("mod ");
-        let is_test = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && is_mod(pair[1]);
+        let gated = |line: &str| ["#[cfg(test)]", "#[cfg(all(test, "].iter().any(|gate| line.trim().starts_with(gate));
+        let is_test = |pair: &[&str]| gated(pair[0]) && is_mod(pair[1]);
         let end = lines.windows(2).position(is_test).unwrap_or(lines.len());
         let numbered = (1..).zip(lines).take(end);
         numbered.filter(|(_, line)| !line.trim_start().starts_with("//")).collect()
@@ -292,6 +294,7 @@ fn planted_faults_are_found() {
             "//! x [`crate::task`]\n/// [`crate::lane`]\n#[cfg(test)]\nmod tests {\nuse crate::task;\n",
             0,
         ),
+        ("src/pool.rs", "//! x\n#[cfg(all(test, loom))]\nmod tests {\nx.unwrap();\n", 0),
         ("src/novelty.rs", "//! x\n", 1),
         ("src/cli/demo.rs", "//! x\nuse crate::task;\nprintln!();\n", 0),
         ("src/task.rs", "//! x\nlet x = rdkafka::Message::new();\nprintln!();\nInstant::now();\n", 3),
