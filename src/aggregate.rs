@@ -14,6 +14,7 @@ mod sum;
 
 use crate::config::{Aggregate, AggregateKind};
 use crate::decode::Value;
+use crate::pool::Arena;
 
 /// Where a record stands in event time and in its partition: the order of `first` and `last`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,7 @@ pub struct At {
 pub struct Layout {
     columns: Vec<Column>,
     identity: Vec<u64>,
+    has_texts: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,12 +71,33 @@ impl Layout {
                 column
             })
             .collect();
-        Self { columns, identity }
+        let has_texts = aggregates.iter().any(|it| matches!(it.kind, AggregateKind::First | AggregateKind::Last));
+        Self { columns, identity, has_texts }
     }
 
     /// A row to which nothing has been added.
     pub fn identity(&self) -> &[u64] {
         &self.identity
+    }
+
+    /// True if some aggregate keeps texts.
+    pub fn has_texts(&self) -> bool {
+        self.has_texts
+    }
+
+    /// The most words of texts that adding this record can take.
+    pub fn text_words<'v>(&self, value: impl Fn(usize) -> Value<'v>) -> usize {
+        let words = |index| match value(index) {
+            Value::Scalar(text) => pick::text_words_max(text.len()),
+            _ => 0,
+        };
+        (0..self.columns.len()).map(words).sum()
+    }
+
+    /// The most words of texts that merging this row into another can take.
+    pub fn text_words_of(&self, row: &[u64]) -> usize {
+        let picks = self.columns.iter().filter(|it| matches!(it.kind, AggregateKind::First | AggregateKind::Last));
+        picks.map(|column| pick::text_words_max(pick::text_bytes(column.words(row)))).sum()
     }
 
     /// Number of aggregates.
@@ -89,7 +112,7 @@ impl Layout {
 
     /// Adds one record to a row; `value(i)` is what the `i`-th aggregate reads.
     #[inline]
-    pub fn add<'v>(&self, row: &mut [u64], texts: &mut Vec<u8>, at: At, value: impl Fn(usize) -> Value<'v>) {
+    pub fn add<'v>(&self, row: &mut [u64], texts: &mut Arena, at: At, value: impl Fn(usize) -> Value<'v>) {
         for (index, column) in self.columns.iter().enumerate() {
             let words = column.words_mut(row);
             match (column.kind, value(index)) {
@@ -106,7 +129,7 @@ impl Layout {
     }
 
     /// Merges `other` into `row`; panes of a window are merged by ascending start.
-    pub fn merge(&self, row: &mut [u64], texts: &mut Vec<u8>, other: &[u64], other_texts: &[u8]) {
+    pub fn merge(&self, row: &mut [u64], texts: &mut Arena, other: &[u64], other_texts: &Arena) {
         for column in &self.columns {
             let (words, other) = (column.words_mut(row), column.words(other));
             match column.kind {
@@ -122,7 +145,7 @@ impl Layout {
     }
 
     /// Writes the `index`-th aggregate of a row as JSON; false if a sum was not finite on the way (written as null).
-    pub fn write(&self, index: usize, row: &[u64], texts: &[u8], out: &mut Vec<u8>) -> bool {
+    pub fn write(&self, index: usize, row: &[u64], texts: &Arena, out: &mut Vec<u8>) -> bool {
         let Some(column) = self.columns.get(index) else { return true };
         let words = column.words(row);
         match column.kind {

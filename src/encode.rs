@@ -101,7 +101,8 @@ mod tests {
     use super::*;
     use crate::aggregate::At;
     use crate::decode::Value;
-    use crate::window::table::Table;
+    use crate::pool::{Limits, Need, Pool};
+    use crate::window::table::{Source, Table};
 
     fn encoded(key: &[u8], with_topic: bool, with_partition: bool) -> String {
         let pipeline = crate::task::tests::pipeline();
@@ -112,11 +113,13 @@ mod tests {
             with_partition,
             names: vec![b",\"n\":".to_vec(), b",\"sum\":".to_vec()],
         };
+        let mut hot = Pool::new(Limits::UNBOUNDED).hot();
         let mut table = Table::default();
-        table.add(&layout, 0, key, At { time_ms: 0, offset: 0 }, |_| Value::Number(1.5));
+        let mut source = Source { hot: &mut hot, need: Need::Merge };
+        table.add(&mut source, &layout, 0, key, At { time_ms: 0, offset: 0 }, |_| Value::Number(1.5)).unwrap();
         let from = TopicPartition { topic: "in\"put".into(), partition: 3 };
         let mut out = Vec::new();
-        let row = table.row(&layout, 0).unwrap();
+        let row = table.row(&layout, table.first().unwrap()).unwrap();
         encoder.encode(&from, -5, &layout, &row, &mut out);
         String::from_utf8(out).unwrap()
     }

@@ -30,6 +30,8 @@ use tide::Tide;
 
 /// Positions and watermarks alone are committed this often.
 const POSITIONS_EVERY: Duration = Duration::from_secs(5);
+/// What so many records will need is fetched from memory before the first of them is merged.
+const AHEAD: usize = 32;
 /// How often silence and positions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -264,13 +266,18 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let mut untrusted = Vec::new();
         let mut touched: Option<Slot> = None;
         let mut task: Option<&mut Task> = None;
-        for record in self.batch.iter() {
+        for (index, record) in self.batch.iter().enumerate() {
             if touched != Some(record.slot) {
                 if let Some(task) = task.take() {
                     task.end_batch(now);
                 }
                 touched = Some(record.slot);
                 task = self.holdings.get_mut(&record.slot).and_then(Holding::task_mut);
+            }
+            if index.is_multiple_of(AHEAD)
+                && let Some(task) = task.as_deref()
+            {
+                task.foresee(&self.context, self.batch.from(index).take(AHEAD));
             }
             if let Some(running) = task.as_deref_mut()
                 && let Err(unmerged) = running.merge(&mut self.context, &record, &self.clock)

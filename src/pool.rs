@@ -11,6 +11,7 @@
 //! ```
 
 mod area;
+mod arena;
 mod class;
 mod cold;
 mod counts;
@@ -29,6 +30,7 @@ mod loomed;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use arena::{Arena, PIECE_WORDS_MAX, Spot};
 pub use class::Class;
 pub use counts::{ClassCounts, PoolCounts, Tier};
 pub use hot::Hot;

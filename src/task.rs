@@ -9,6 +9,7 @@ mod ends;
 mod guard;
 mod point;
 mod rejected;
+mod shelf;
 mod silence;
 mod unmerged;
 mod unread;
@@ -22,10 +23,10 @@ use crate::aggregate::At;
 use crate::broker::{Committed, Record, Slot, TopicId, TopicPartition};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Clock;
-use crate::decode::Decoded;
 use crate::fate::{Fate, FateCounts, Reason};
-use crate::window::panes::{PaneContext, Panes};
-use closed::Mark;
+use crate::pool::{Full, Hot};
+use crate::window::panes::Panes;
+use closed::{Due, Mark};
 use ends::Lag;
 use guard::{Guard, Verdict};
 use rejected::Lateness;
@@ -67,6 +68,8 @@ pub struct Task {
     panes: Panes,
     guard: Guard,
     silence: Silence,
+    /// What raised the watermark over windows that found no memory to close.
+    due: Option<Due>,
     /// Whether a record was merged since [`Self::end_batch`].
     merged_in_batch: bool,
     lag: Lag,
@@ -117,6 +120,7 @@ impl Task {
             panes: Panes::default(),
             guard: Guard::new(&context.pipeline, Vec::new()),
             silence: Silence::new(idle, now, None),
+            due: None,
             merged_in_batch: false,
             lag: Lag::new(now),
         }
@@ -174,7 +178,8 @@ impl Task {
     /// Decides the fate of one record.
     ///
     /// # Errors
-    /// It was delivered before, or there is no memory for it; then nothing has changed.
+    /// It was delivered before, or there is no memory for it, or none to close what was due before it: it was not judged,
+    /// and can be merged again.
     pub fn merge(
         &mut self,
         context: &mut TaskContext,
@@ -184,15 +189,46 @@ impl Task {
         if record.offset < self.position {
             return Err(Unmerged::Redelivered { offset: record.offset, position: self.position });
         }
+        self.retry_close(context)?;
         self.gap_offsets += (record.offset - self.position) as u64;
+        self.position = record.offset;
         self.reach(record.offset, clock);
-        self.position = record.offset + 1;
         match self.state {
-            State::Restoring { same_rules, .. } => self.restore(context, record, same_rules, clock),
-            State::Live => self.judge(context, record, clock),
+            State::Restoring { same_rules, .. } => {
+                self.restore(context, record, same_rules, clock)?;
+                self.restored_records += 1;
+            }
+            State::Live => self.judge(context, record, clock)?,
         }
+        self.position += 1;
         self.reach(self.position, clock);
         Ok(())
+    }
+
+    /// Brings nearer what these records will need. Decides nothing.
+    pub fn foresee<'r>(&self, context: &TaskContext, records: impl Iterator<Item = Record<'r>> + Clone) {
+        let codes = records.filter_map(|record| context.panes.keys.code(record.key?));
+        codes.clone().for_each(|code| self.panes.prefetch_place(code));
+        codes.for_each(|code| self.panes.prefetch_row(code));
+    }
+
+    /// True if windows are due that found no memory to close: until they have, no record is judged.
+    pub fn is_blocked(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Closes what was due before and found no memory.
+    ///
+    /// # Errors
+    /// There still is none.
+    pub fn retry_close(&mut self, context: &mut TaskContext) -> Result<(), Full> {
+        match self.due {
+            None => Ok(()),
+            Some(due) => {
+                self.close(context, due);
+                if self.due.is_none() { Ok(()) } else { Err(Full) }
+            }
+        }
     }
 
     /// Everything below `offset` has been delivered; nothing more is there for now.
@@ -233,7 +269,7 @@ impl Task {
         for closed in self.closed.drain(..windows.min(self.closed.len())) {
             context.panes.release(closed.table);
         }
-        self.rejected.release(rejected);
+        self.rejected.release(&mut context.panes.hot, rejected);
         if let Some(replay_from) = Checkpoint::replay_from(&committed.metadata) {
             self.guard.prune(replay_from);
         }
@@ -243,6 +279,7 @@ impl Task {
     /// Gives all memory back; the task goes away.
     pub fn drop_state(mut self, context: &mut TaskContext) {
         self.panes.release_all(&mut context.panes);
+        self.rejected.release_all(&mut context.panes.hot);
         for closed in self.closed.drain(..) {
             context.panes.release(closed.table);
         }
@@ -258,29 +295,40 @@ impl Task {
         }
     }
 
-    fn judge(&mut self, context: &mut TaskContext, record: &Record<'_>, clock: &impl Clock) {
-        self.counts.read += 1;
-        if let Some(unread) = context.refuse_unread(record) {
-            return self.reject(context.keep_dead, record, unread.reason(), format_args!("{unread}"), None);
-        }
-        let bounds = context.panes.bounds;
-        let decoded = match context.decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) {
+    fn judge(&mut self, context: &mut TaskContext, record: &Record<'_>, clock: &impl Clock) -> Result<(), Full> {
+        let key = context.read_key(record);
+        let TaskContext { panes, decoder, pipeline, keep_dead, keep_late, .. } = context;
+        let key = match key {
+            Ok(key) => key,
+            Err(unread) => {
+                return self.reject(
+                    &mut panes.hot,
+                    *keep_dead,
+                    record,
+                    unread.reason(),
+                    format_args!("{unread}"),
+                    None,
+                );
+            }
+        };
+        let bounds = panes.bounds;
+        let decoded = match decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) {
             Ok(decoded) => decoded,
             Err(reject) => {
-                let reason = reject.reason;
-                return self.reject(context.keep_dead, record, reason, format_args!("{}", reject.detail), None);
+                let detail = format_args!("{}", reject.detail);
+                return self.reject(&mut panes.hot, *keep_dead, record, reject.reason, detail, None);
             }
         };
         let time_ms = decoded.time_ms;
         let verdict = self.guard.judge(time_ms, || clock.now_ms());
         if let Verdict::Future(ahead_ms) = verdict {
             let detail = format_args!("event time {time_ms} is {ahead_ms} ms ahead of the clock");
-            return self.reject(context.keep_dead, record, Reason::Future, detail, None);
+            return self.reject(&mut panes.hot, *keep_dead, record, Reason::Future, detail, None);
         }
-        if let Some(bad) = &decoded.bad_field {
-            let name = context.pipeline.aggregates.get(bad.aggregate).map_or("", |aggregate| &aggregate.name);
+        if let Some(bad) = decoded.bad_field {
+            let name = pipeline.aggregates.get(bad.aggregate).map_or("", |aggregate| &aggregate.name);
             let detail = format_args!("aggregate {name}: {}", bad.detail);
-            return self.reject(context.keep_dead, record, Reason::BadField, detail, None);
+            return self.reject(&mut panes.hot, *keep_dead, record, Reason::BadField, detail, None);
         }
         let pane_start_ms = bounds.pane_start(time_ms);
         let last_end_ms = bounds.last_end(pane_start_ms);
@@ -289,92 +337,108 @@ impl Task {
         {
             let late = Lateness { watermark_ms, window_end_ms: last_end_ms };
             let detail = format_args!("event time {time_ms}, its last window closed at {last_end_ms} plus grace");
-            return self.reject(context.keep_late, record, Reason::Late, detail, Some(late));
+            return self.reject(&mut panes.hot, *keep_late, record, Reason::Late, detail, Some(late));
         }
-        let partly_late = bounds.is_closed(self.watermark_ms, bounds.first_end(pane_start_ms));
         let at = At { time_ms, offset: record.offset };
-        add(&mut self.panes, &mut context.panes, self.watermark_ms, record, at, &decoded);
+        self.panes.add(panes, self.watermark_ms, key, at, |index| decoded.value(index))?;
         if let Verdict::AcceptAndStep(guard_ms) = verdict {
             self.guard.step(record.offset, guard_ms);
         }
+        let partly_late = bounds.is_closed(self.watermark_ms, bounds.first_end(pane_start_ms));
+        self.counts.read += 1;
         self.counts.merged += 1;
         self.counts.partly_late += u64::from(partly_late);
         self.merged_in_batch = true;
         if self.watermark_ms.is_none_or(|watermark_ms| time_ms > watermark_ms) {
-            self.watermark_ms = Some(time_ms);
-            self.close(context, ClosedBy::Watermark, record.offset);
+            self.raise(context, time_ms, ClosedBy::Watermark, record.offset);
         }
+        Ok(())
     }
 
     /// Adds a record that was judged before to those of its windows that are still open, and nothing else.
-    fn restore(&mut self, context: &mut TaskContext, record: &Record<'_>, same_rules: bool, clock: &impl Clock) {
-        self.restored_records += 1;
-        if context.refuse_unread(record).is_some() {
-            return;
-        }
-        let bounds = context.panes.bounds;
-        let Ok(decoded) = context.decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) else { return };
+    fn restore(
+        &mut self,
+        context: &mut TaskContext,
+        record: &Record<'_>,
+        same_rules: bool,
+        clock: &impl Clock,
+    ) -> Result<(), Full> {
+        let Ok(key) = context.read_key(record) else { return Ok(()) };
+        let TaskContext { panes, decoder, .. } = context;
+        let Ok(decoded) = decoder.decode(record.timestamp_ms, record.value.unwrap_or_default()) else { return Ok(()) };
         let verdict = if same_rules {
             match self.guard.judge_again(record.offset, decoded.time_ms) {
                 true => Verdict::Accept,
-                false => return,
+                false => return Ok(()),
             }
         } else {
             self.guard.judge(decoded.time_ms, || clock.now_ms())
         };
-        let last_end_ms = bounds.last_end(bounds.pane_start(decoded.time_ms));
+        let last_end_ms = panes.bounds.last_end(panes.bounds.pane_start(decoded.time_ms));
         if matches!(verdict, Verdict::Future(_))
             || decoded.bad_field.is_some()
-            || bounds.is_closed(self.watermark_ms, last_end_ms)
+            || panes.bounds.is_closed(self.watermark_ms, last_end_ms)
         {
-            return;
+            return Ok(());
         }
         let at = At { time_ms: decoded.time_ms, offset: record.offset };
-        add(&mut self.panes, &mut context.panes, self.watermark_ms, record, at, &decoded);
+        self.panes.add(panes, self.watermark_ms, key, at, |index| decoded.value(index))?;
         if let Verdict::AcceptAndStep(guard_ms) = verdict {
             self.guard.step(record.offset, guard_ms);
         }
+        Ok(())
     }
 
     fn reject(
         &mut self,
+        hot: &mut Hot,
         keep: bool,
         record: &Record<'_>,
         reason: Reason,
         detail: fmt::Arguments<'_>,
         late: Option<Lateness>,
-    ) {
+    ) -> Result<(), Full> {
+        let fate = reason.fate();
+        match fate {
+            Fate::Ignored | Fate::Merged => {}
+            Fate::Late | Fate::Dead if keep => self.rejected.push(hot, record, reason, detail, late)?,
+            Fate::Late | Fate::Dead => {
+                self.dropped_late += u64::from(fate == Fate::Late);
+                self.dropped_dead += u64::from(fate == Fate::Dead);
+                self.dropped_last = Some((record.offset, reason));
+            }
+        }
+        self.counts.read += 1;
         self.counts.refuse(reason);
-        match reason.fate() {
-            Fate::Ignored | Fate::Merged => return,
-            Fate::Late | Fate::Dead if keep => return self.rejected.push(record, reason, detail, late),
-            Fate::Late => self.dropped_late += 1,
-            Fate::Dead => self.dropped_dead += 1,
-        }
-        self.dropped_last = Some((record.offset, reason));
+        Ok(())
     }
 
-    /// Closes every window that is due, in order of end.
-    fn close(&mut self, context: &mut TaskContext, by: ClosedBy, offset: i64) {
+    /// Raises the watermark, and closes what is due then; `offset` is where the stream stood.
+    fn raise(&mut self, context: &mut TaskContext, watermark_ms: i64, by: ClosedBy, offset: i64) {
+        let before = self.watermark_ms.replace(watermark_ms);
+        self.close(context, Due { by, offset, watermark_ms: before });
+    }
+
+    /// Closes every window that is due, in order of end, as far as there is memory for it.
+    fn close(&mut self, context: &mut TaskContext, mut due: Due) {
         let bounds = context.panes.bounds;
+        self.due = None;
         while self.panes.next_end_ms().is_some_and(|end_ms| bounds.is_closed(self.watermark_ms, end_ms)) {
-            let Some((end_ms, table)) = self.panes.close_next(&mut context.panes) else { break };
-            let replay_from = self.panes.first_offset().unwrap_or(offset).min(offset);
-            let mark = Mark { offset, replay_from, guard: self.guard.mark() };
-            self.closed.push_back(Closed { end_ms, table, by, truncated: Vec::new(), mark });
+            match self.panes.close_next(&mut context.panes) {
+                Ok(Some((end_ms, table))) => {
+                    let replay_from = self.panes.first_offset().unwrap_or(due.offset).min(due.offset);
+                    let mark = Mark { offset: due.offset, replay_from, guard: self.guard.mark() };
+                    self.closed.push_back(Closed { end_ms, table, by: due.by, truncated: Vec::new(), mark });
+                    due.watermark_ms = Some(end_ms + bounds.grace_ms());
+                }
+                Ok(None) => break,
+                Err(Full) => {
+                    self.due = Some(due);
+                    break;
+                }
+            }
         }
     }
-}
-
-fn add(
-    panes: &mut Panes,
-    context: &mut PaneContext,
-    watermark_ms: Option<i64>,
-    record: &Record<'_>,
-    at: At,
-    decoded: &Decoded<'_>,
-) {
-    panes.add(context, watermark_ms, record.key.unwrap_or_default(), at, |index| decoded.value(index));
 }
 
 #[cfg(test)]

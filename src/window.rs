@@ -3,5 +3,9 @@
 //! Knows nothing of partitions, brokers or clocks.
 
 pub mod bounds;
+mod dense;
+mod index;
+pub mod keys;
 pub mod panes;
+mod prefetch;
 pub mod table;

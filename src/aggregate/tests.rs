@@ -1,6 +1,7 @@
 //! The merge law, held by every aggregate.
 
 use super::*;
+use crate::pool::{Limits, Need, PIECE_WORDS_MAX, Pool};
 use proptest::prelude::*;
 
 fn layout() -> Layout {
@@ -24,14 +25,15 @@ struct Input {
     number: Option<i32>,
 }
 
-#[derive(Clone)]
 struct Row {
     words: Vec<u64>,
-    texts: Vec<u8>,
+    texts: Arena,
 }
 
 fn identity(layout: &Layout) -> Row {
-    Row { words: layout.identity().to_vec(), texts: Vec::new() }
+    let mut texts = Arena::default();
+    texts.ensure(&mut Pool::new(Limits::UNBOUNDED).hot(), PIECE_WORDS_MAX, Need::Merge).unwrap();
+    Row { words: layout.identity().to_vec(), texts }
 }
 
 fn add(layout: &Layout, row: &mut Row, input: &Input) {
@@ -53,7 +55,8 @@ fn all(layout: &Layout, inputs: &[Input]) -> Row {
 }
 
 fn merged(layout: &Layout, a: &Row, b: &Row) -> Row {
-    let mut row = a.clone();
+    let mut row = identity(layout);
+    layout.merge(&mut row.words, &mut row.texts, &a.words, &a.texts);
     layout.merge(&mut row.words, &mut row.texts, &b.words, &b.texts);
     row
 }

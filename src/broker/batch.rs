@@ -120,6 +120,11 @@ impl RecordBatch {
         self.records.iter().map(|entry| self.view(entry))
     }
 
+    /// The records from `index` on.
+    pub fn from(&self, index: usize) -> impl Iterator<Item = Record<'_>> + Clone {
+        self.records.get(index..).unwrap_or_default().iter().map(|entry| self.view(entry))
+    }
+
     fn view(&self, entry: &Entry) -> Record<'_> {
         let mut at = entry.start;
         let mut take = |len: u32| {

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
 use crate::metrics::LaneCounts;
 use crate::partitioner;
+use crate::pool::Spot;
 use crate::task::{ClosedBy, Task};
 
 /// Recycled bytes of the record that is being encoded.
@@ -134,7 +135,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 None => Cursor { part: cursor.part + 1, ..Cursor::default() },
                 Some(task) => match task.closed.get(cursor.window).filter(|_| cursor.window < part.windows) {
                     Some(closed) if cursor.row < closed.table.len() => return,
-                    Some(_) => Cursor { window: cursor.window + 1, row: 0, ..cursor },
+                    Some(_) => Cursor { window: cursor.window + 1, row: 0, spot: Spot::default(), ..cursor },
                     None if cursor.rejected < part.rejected => return,
                     None => Cursor { part: cursor.part + 1, ..Cursor::default() },
                 },
@@ -146,12 +147,16 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn step_cursor(&mut self) {
         self.tide.tokens += 1;
         let cursor = &mut self.tide.cursor;
-        let in_windows = self.tide.parts.get(cursor.part).is_some_and(|part| cursor.window < part.windows);
-        if in_windows {
-            cursor.row += 1;
-        } else {
+        let Some(part) = self.tide.parts.get(cursor.part) else { return };
+        if cursor.window >= part.windows {
             cursor.rejected += 1;
+            return;
         }
+        let task = self.holdings.get(&part.slot).and_then(super::Holding::task);
+        let closed = task.and_then(|task| task.closed.get(cursor.window));
+        let next = closed.and_then(|closed| closed.table.next(&self.context.panes.layout, cursor.spot));
+        cursor.row += 1;
+        cursor.spot = next.unwrap_or_default();
     }
 
     /// True between two window ends, or two partitions, of a burst that has taken its share of the transaction's time.
@@ -198,7 +203,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if cursor.window < part.windows {
             let layout = &self.context.panes.layout;
             let Some(closed) = task.closed.get(cursor.window) else { return Sent::Nothing };
-            let Some(row) = closed.table.row(layout, cursor.row) else { return Sent::Nothing };
+            let Some(row) = closed.table.row(layout, cursor.spot) else { return Sent::Nothing };
             not_finite = self.encoder.encode(&task.partition, closed.end_ms, layout, &row, &mut scratch.value);
             let truncated = closed.truncated.contains(&cursor.row);
             if truncated {
@@ -281,12 +286,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             let task = self.holdings.get(&part.slot).and_then(super::Holding::task)?;
             for (window, closed) in task.closed.iter().take(part.windows).enumerate() {
                 if rest < closed.table.len() {
-                    return Some(Cursor { part: index, window, row: rest, rejected: 0 });
+                    let spot = closed.table.spot_of(&self.context.panes.layout, rest)?;
+                    return Some(Cursor { part: index, window, row: rest, spot, rejected: 0 });
                 }
                 rest -= closed.table.len();
             }
             if rest < part.rejected {
-                return Some(Cursor { part: index, window: part.windows, row: 0, rejected: rest });
+                return Some(Cursor { part: index, window: part.windows, rejected: rest, ..Cursor::default() });
             }
             rest -= part.rejected;
         }

@@ -14,6 +14,7 @@ use super::{Holding, Lane, POSITIONS_EVERY, Stop};
 use crate::broker::{Broker, CommitOffset, Slot};
 use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
+use crate::pool::Spot;
 use crate::task::Task;
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ pub(super) struct Cursor {
     pub(super) part: usize,
     pub(super) window: usize,
     pub(super) row: usize,
+    /// Where that row lies.
+    pub(super) spot: Spot,
     pub(super) rejected: usize,
 }
 

@@ -26,6 +26,16 @@ pub enum ClosedBy {
     Idle,
 }
 
+/// Windows that are due and found no memory to close.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) by: ClosedBy,
+    /// Offset of the record that raised the watermark over them; the position if silence did.
+    pub(super) offset: i64,
+    /// The watermark as far as it has closed windows: all that a commit may say.
+    pub(super) watermark_ms: Option<i64>,
+}
+
 /// Where the stream stood when a window closed: what a commit that ends with it has to say.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {

@@ -8,9 +8,8 @@ use crate::config::Pipeline;
 use crate::decode::Decoder;
 use crate::pool::Hot;
 use crate::window::bounds::Bounds;
+use crate::window::keys::Keys;
 use crate::window::panes::PaneContext;
-use crate::window::table::KeyHasher;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What all tasks of a lane share: the rules, and memory to be used again.
@@ -20,43 +19,35 @@ pub struct TaskContext {
     pub pipeline: Arc<Pipeline>,
     /// Digest of it.
     pub digest: Digest,
-    /// Windows, layout of rows, spare tables.
+    /// Windows, layout of rows, what stands for keys, where state lives.
     pub panes: PaneContext,
     /// Whether late records are kept for a topic.
     pub keep_late: bool,
     /// Whether dead letters are kept for a topic.
     pub keep_dead: bool,
     pub(super) decoder: Decoder,
-    keys: Option<HashSet<Box<[u8]>>>,
 }
 
 impl TaskContext {
     /// The context for one pipeline; `seed` is for the hash of keys, `hot` is where state lives.
     pub fn new(pipeline: Arc<Pipeline>, seed: u64, keep_late: bool, keep_dead: bool, hot: Hot) -> Self {
         let layout = Layout::new(&pipeline.aggregates);
-        let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, KeyHasher::new(seed), hot);
-        Self {
-            digest: Digest::of(&pipeline),
-            panes,
-            keep_late,
-            keep_dead,
-            decoder: Decoder::new(&pipeline),
-            keys: pipeline.keys.as_ref().map(|keys| keys.iter().cloned().collect()),
-            pipeline,
-        }
+        let keys = Keys::new(seed, pipeline.keys.as_deref().map(|keys| &keys[..]));
+        let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, keys, hot);
+        Self { digest: Digest::of(&pipeline), panes, keep_late, keep_dead, decoder: Decoder::new(&pipeline), pipeline }
     }
 
-    /// Rules 1 to 4: what the record is refused for before its value is read.
-    pub(super) fn refuse_unread(&self, record: &Record<'_>) -> Option<Unread> {
-        let Some(value) = record.value else { return Some(Unread::Tombstone) };
-        let Some(key) = record.key else { return Some(Unread::NullKey) };
+    /// Rules 1 to 4: what the record is refused for before its value is read; else its key, and what stands for it.
+    pub(super) fn read_key<'r>(&self, record: &Record<'r>) -> Result<(u32, &'r [u8]), Unread> {
+        let value = record.value.ok_or(Unread::Tombstone)?;
+        let key = record.key.ok_or(Unread::NullKey)?;
         let (key_max, value_max) = (self.pipeline.max_key_bytes, self.pipeline.max_record_bytes);
         if key.len() > key_max {
-            return Some(Unread::KeyTooLarge { bytes: key.len(), max: key_max });
+            return Err(Unread::KeyTooLarge { bytes: key.len(), max: key_max });
         }
         if value.len() > value_max {
-            return Some(Unread::ValueTooLarge { bytes: value.len(), max: value_max });
+            return Err(Unread::ValueTooLarge { bytes: value.len(), max: value_max });
         }
-        self.keys.as_ref().is_some_and(|keys| !keys.contains(key)).then_some(Unread::UnknownKey)
+        self.panes.keys.code(key).map(|code| (code, key)).ok_or(Unread::UnknownKey)
     }
 }

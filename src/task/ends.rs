@@ -71,13 +71,13 @@ impl Task {
     pub fn answer_silence(&mut self, context: &mut TaskContext, ends: Option<Ends>, now: Duration) {
         let horizon = self.horizon(context);
         if let Some(raised_ms) = self.silence.answer(now, ends, self.position, horizon, self.watermark_ms) {
-            self.watermark_ms = self.watermark_ms.max(Some(raised_ms));
-            self.close(context, ClosedBy::Idle, self.position);
+            let raised_ms = self.watermark_ms.map_or(raised_ms, |watermark_ms| watermark_ms.max(raised_ms));
+            self.raise(context, raised_ms, ClosedBy::Idle, self.position);
         }
     }
 
     fn horizon(&self, context: &TaskContext) -> Option<Horizon> {
-        if self.state != State::Live {
+        if self.state != State::Live || self.is_blocked() {
             return None;
         }
         let bounds = &context.panes.bounds;

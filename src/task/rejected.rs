@@ -1,37 +1,78 @@
 //! Late records and dead letters of one task, whole, until the commit that makes them visible.
 
+use super::shelf::Shelf;
 use crate::broker::{Headers, Record, TopicPartition, write_header, write_text_header};
 use crate::fate::{Fate, Reason};
-use std::collections::VecDeque;
+use crate::pool::{Full, Hot};
 use std::fmt::{self, Write as _};
 
 /// A key that a topic may refuse goes out as its first so many bytes.
 const KEY_PREFIX: usize = 1024;
 
-/// Memory that is kept for the next records; what a giant one took beyond it is given back.
-const BYTES_KEPT: usize = 1 << 20;
+/// A detail is for people; a longer one is cut.
+const DETAIL_BYTES_KEPT: usize = 1 << 10;
 
-/// Records waiting for the next commit, in offset order, their bytes in one recycled arena.
+const NONE: u32 = u32::MAX;
+
+/// Records waiting for the next commit, in offset order, their bytes in leased pages.
 #[derive(Debug, Default)]
 pub struct Rejected {
-    entries: VecDeque<Entry>,
-    bytes: Vec<u8>,
-    /// Bytes of the arena that were released before its first byte.
-    released: usize,
+    shelf: Shelf<{ Entry::WORDS }>,
+    /// Recycled bytes of the detail that is being written.
+    detail: Vec<u8>,
 }
 
-#[derive(Debug)]
+/// What a shelf keeps of a record beside its bytes: key, value, headers and detail, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     offset: i64,
     timestamp_ms: i64,
     reason: Reason,
     late: Option<Lateness>,
-    start: usize,
-    key_len: Option<usize>,
-    value_len: Option<usize>,
-    headers_len: usize,
-    detail_len: usize,
+    key_len: u32,
+    value_len: u32,
+    headers_len: u32,
     truncated: bool,
+}
+
+impl Entry {
+    const WORDS: usize = 7;
+    /// Its word with [`Self::TRUNCATED`] in it.
+    const FLAGS: usize = 6;
+    const TRUNCATED: u64 = 1 << 32;
+    const LATE: u64 = 1 << 33;
+
+    fn words(&self) -> [u64; Self::WORDS] {
+        let late = self.late.unwrap_or(Lateness { watermark_ms: 0, window_end_ms: 0 });
+        [
+            self.offset as u64,
+            self.timestamp_ms as u64,
+            late.watermark_ms as u64,
+            late.window_end_ms as u64,
+            u64::from(self.key_len) << 32 | u64::from(self.value_len),
+            u64::from(self.headers_len),
+            self.reason as u64
+                | if self.truncated { Self::TRUNCATED } else { 0 }
+                | if self.late.is_some() { Self::LATE } else { 0 },
+        ]
+    }
+
+    fn of(words: &[u64]) -> Option<Self> {
+        let &[offset, timestamp_ms, watermark_ms, window_end_ms, lengths, headers_len, flags] = words else {
+            return None;
+        };
+        let late = Lateness { watermark_ms: watermark_ms as i64, window_end_ms: window_end_ms as i64 };
+        Some(Self {
+            offset: offset as i64,
+            timestamp_ms: timestamp_ms as i64,
+            reason: Reason::ALL.into_iter().find(|reason| *reason as u64 == flags & 0xff)?,
+            late: (flags & Self::LATE != 0).then_some(late),
+            key_len: (lengths >> 32) as u32,
+            value_len: lengths as u32,
+            headers_len: headers_len as u32,
+            truncated: flags & Self::TRUNCATED != 0,
+        })
+    }
 }
 
 /// How late a late record is.
@@ -65,64 +106,71 @@ pub struct RejectedRecord<'a> {
 
 impl Rejected {
     /// Keeps a copy of a record until it is released.
-    pub fn push(&mut self, record: &Record<'_>, reason: Reason, detail: fmt::Arguments<'_>, late: Option<Lateness>) {
-        let start = self.released + self.bytes.len();
-        self.bytes.extend_from_slice(record.key.unwrap_or_default());
-        self.bytes.extend_from_slice(record.value.unwrap_or_default());
-        self.bytes.extend_from_slice(record.headers.0);
-        let detail_start = self.bytes.len();
+    ///
+    /// # Errors
+    /// There is no memory for it; nothing has changed.
+    pub fn push(
+        &mut self,
+        hot: &mut Hot,
+        record: &Record<'_>,
+        reason: Reason,
+        detail: fmt::Arguments<'_>,
+        late: Option<Lateness>,
+    ) -> Result<(), Full> {
+        self.detail.clear();
         // Writing into memory cannot fail.
-        let _ = AsciiWriter(&mut self.bytes).write_fmt(detail);
-        self.entries.push_back(Entry {
+        let _ = AsciiWriter(&mut self.detail).write_fmt(detail);
+        self.detail.truncate(DETAIL_BYTES_KEPT);
+        let length = |bytes: Option<&[u8]>| bytes.map_or(NONE, |bytes| bytes.len() as u32);
+        let entry = Entry {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             reason,
             late,
-            start,
-            key_len: record.key.map(<[u8]>::len),
-            value_len: record.value.map(<[u8]>::len),
-            headers_len: record.headers.0.len(),
-            detail_len: self.bytes.len() - detail_start,
+            key_len: length(record.key),
+            value_len: length(record.value),
+            headers_len: record.headers.0.len() as u32,
             truncated: false,
-        });
+        };
+        let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
+        self.shelf.put(hot, entry.words(), &[key, value, record.headers.0, &self.detail])
     }
 
     /// True if nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
     /// Records that wait.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.shelf.len()
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>()
+        self.shelf.bytes()
     }
 
     /// The `index`-th waiting record; keys over `key_max` go out shortened.
     pub fn get(&self, index: usize, key_max: usize) -> Option<RejectedRecord<'_>> {
-        let entry = self.entries.get(index)?;
-        let mut at = entry.start - self.released;
-        let mut take = |len: usize| {
-            let part = self.bytes.get(at..at + len).unwrap_or_default();
-            at += len;
+        let (words, bytes) = self.shelf.get(index)?;
+        let entry = Entry::of(words)?;
+        let mut rest = bytes;
+        let mut take = |len: u32| {
+            let (part, behind) = rest.split_at_checked(if len == NONE { 0 } else { len as usize }).unwrap_or_default();
+            rest = behind;
             part
         };
-        let key = take(entry.key_len.unwrap_or(0));
-        let value = take(entry.value_len.unwrap_or(0));
-        let headers = Headers(take(entry.headers_len));
-        let detail = take(entry.detail_len);
+        let (key, value, headers) = (take(entry.key_len), take(entry.value_len), take(entry.headers_len));
+        let has_value = entry.value_len != NONE && !entry.truncated;
         Some(RejectedRecord {
             offset: entry.offset,
             timestamp_ms: entry.timestamp_ms,
             reason: entry.reason,
-            key: entry.key_len.map(|_| key),
-            value: entry.value_len.filter(|_| !entry.truncated).map(|_| value),
-            headers,
-            detail,
+            key: (entry.key_len != NONE).then_some(key),
+            value: has_value.then_some(value),
+            headers: Headers(headers),
+            detail: rest,
             late: entry.late,
             key_max,
             truncated_len: entry.truncated.then_some(value.len()),
@@ -131,28 +179,34 @@ impl Rejected {
 
     /// The record goes out without its value from now on; false if it already did.
     pub fn truncate(&mut self, index: usize) -> bool {
-        self.entries.get_mut(index).is_some_and(|entry| !std::mem::replace(&mut entry.truncated, true))
+        let flags = self.shelf.words_mut(index).and_then(|words| words.get_mut(Entry::FLAGS));
+        flags.is_some_and(|flags| {
+            let before = *flags;
+            *flags |= Entry::TRUNCATED;
+            before & Entry::TRUNCATED == 0
+        })
     }
 
     /// Number of waiting records with an offset below `limit`.
     pub fn count_below(&self, limit: i64) -> usize {
-        self.entries.partition_point(|entry| entry.offset < limit)
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            let is_below =
+                self.shelf.get(middle).and_then(|(words, _)| words.first()).is_some_and(|it| (*it as i64) < limit);
+            (low, high) = if is_below { (middle + 1, high) } else { (low, middle) };
+        }
+        low
     }
 
     /// Forgets the first `count` records: they are committed.
-    pub fn release(&mut self, count: usize) {
-        self.entries.drain(..count.min(self.entries.len()));
-        match self.entries.front() {
-            Some(first) => {
-                self.bytes.drain(..first.start - self.released);
-                self.released = first.start;
-            }
-            None => {
-                self.bytes.clear();
-                self.bytes.shrink_to(BYTES_KEPT);
-                self.released = 0;
-            }
-        }
+    pub fn release(&mut self, hot: &mut Hot, count: usize) {
+        self.shelf.release(hot, count);
+    }
+
+    /// Forgets all records, for a task that goes away.
+    pub fn release_all(&mut self, hot: &mut Hot) {
+        self.shelf.release_all(hot);
     }
 }
 
@@ -205,37 +259,73 @@ impl fmt::Write for AsciiWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pool::{Limits, Pool};
 
     fn record<'a>(offset: i64, key: Option<&'a [u8]>, value: &'a [u8]) -> Record<'a> {
         Record { slot: 0, offset, timestamp_ms: 5, key, value: Some(value), headers: Headers::default() }
     }
 
+    fn hot() -> Hot {
+        Pool::new(Limits::UNBOUNDED).hot()
+    }
+
     #[test]
     fn what_waits_comes_out_whole_after_a_partial_release() {
-        let mut rejected = Rejected::default();
-        for offset in 0..5_i64 {
+        let (mut rejected, mut hot) = (Rejected::default(), hot());
+        for offset in 0..500_i64 {
             let value = vec![b'v'; offset as usize * 10];
-            rejected.push(&record(offset, Some(b"k"), &value), Reason::Malformed, format_args!("at {offset} é"), None);
+            let late = (offset % 2 == 0).then_some(Lateness { watermark_ms: -offset, window_end_ms: offset });
+            let detail = format_args!("at {offset} é");
+            rejected.push(&mut hot, &record(offset, Some(b"k"), &value), Reason::Malformed, detail, late).unwrap();
         }
-        assert_eq!(rejected.count_below(3), 3);
-        rejected.release(3);
-        let first = rejected.get(0, 100).unwrap();
-        assert_eq!(
-            (first.offset, first.key, first.value.unwrap().len(), first.detail),
-            (3, Some(&b"k"[..]), 30, &b"at 3 ?"[..])
-        );
+        assert_eq!(rejected.count_below(300), 300);
+        rejected.release(&mut hot, 300);
+        for index in 0..200_usize {
+            let (view, offset) = (rejected.get(index, 100).unwrap(), 300 + index as i64);
+            let late = (offset % 2 == 0).then_some(Lateness { watermark_ms: -offset, window_end_ms: offset });
+            assert_eq!((view.offset, view.timestamp_ms, view.reason), (offset, 5, Reason::Malformed));
+            assert_eq!((view.key, view.value.unwrap().len(), view.late), (Some(&b"k"[..]), offset as usize * 10, late));
+            assert_eq!(view.detail, format!("at {offset} ?").as_bytes());
+        }
         assert!(rejected.truncate(1) && !rejected.truncate(1));
         let second = rejected.get(1, 100).unwrap();
-        assert_eq!((second.value, second.truncated_len), (None, Some(40)));
-        rejected.release(2);
-        assert!(rejected.is_empty() && rejected.bytes.is_empty());
+        assert_eq!((second.value, second.truncated_len), (None, Some(3010)));
+        rejected.release(&mut hot, 200);
+        assert!(rejected.is_empty() && rejected.bytes() == 0);
+        assert_eq!(hot.pool().all_home(), Ok(()));
+    }
+
+    #[test]
+    fn a_record_larger_than_any_page_waits_as_well() {
+        let (mut rejected, mut hot) = (Rejected::default(), hot());
+        let value = vec![b'v'; 5 << 20];
+        for value in [&b"small"[..], &value, b"small"] {
+            rejected.push(&mut hot, &record(1, None, value), Reason::TooLarge, format_args!("why"), None).unwrap();
+        }
+        let lengths = [0, 1, 2].map(|index| rejected.get(index, 100).unwrap().value.unwrap().len());
+        assert_eq!(lengths, [5, 5 << 20, 5]);
+        assert_eq!(rejected.get(1, 100).unwrap().detail, b"why");
+        rejected.release_all(&mut hot);
+        assert_eq!((rejected.len(), rejected.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn without_memory_nothing_is_kept() {
+        let mut hot = Pool::new(Limits { ceiling_bytes: 8 << 10, reserve_bytes: 0 }).hot();
+        let mut rejected = Rejected::default();
+        let kept = (0..100).take_while(|&offset| {
+            let record = record(offset, Some(b"k"), &[b'v'; 500]);
+            rejected.push(&mut hot, &record, Reason::Malformed, format_args!(""), None).is_ok()
+        });
+        assert_eq!(kept.count(), rejected.len());
+        assert!((10..16).contains(&rejected.len()), "{}", rejected.len());
     }
 
     #[test]
     fn a_key_over_the_limit_goes_out_as_its_first_kibibyte_with_its_length() {
-        let mut rejected = Rejected::default();
+        let (mut rejected, mut hot) = (Rejected::default(), hot());
         let key = vec![b'k'; 3000];
-        rejected.push(&record(0, Some(&key), b""), Reason::TooLarge, format_args!(""), None);
+        rejected.push(&mut hot, &record(0, Some(&key), b""), Reason::TooLarge, format_args!(""), None).unwrap();
         let view = rejected.get(0, 2000).unwrap();
         assert_eq!((view.key_out().unwrap().len(), view.key.unwrap().len()), (1024, 3000));
         let mut headers = Vec::new();

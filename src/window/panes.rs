@@ -5,11 +5,15 @@
 //! records for the others.
 
 use super::bounds::Bounds;
-use super::table::{KeyHasher, Table};
+use super::keys::Keys;
+use super::table::{Fill, Source, Table};
 use crate::aggregate::{At, Layout};
 use crate::decode::Value;
-use crate::pool::Hot;
+use crate::pool::{Full, Hot, Need};
 use std::collections::VecDeque;
+
+/// So many empty tables are kept.
+const SPARE_MAX: usize = 64;
 
 /// Open panes in order of start.
 #[derive(Debug, Default)]
@@ -19,8 +23,10 @@ pub struct Panes {
     last: usize,
     /// End of the next window to close; `i64::MAX` if nothing is open.
     next_end_ms: Option<i64>,
-    /// Rows of the last closed window: what the next pane will probably need.
-    rows_expected: usize,
+    /// What the last closed pane held: what the next one will probably need.
+    pane_fill: Fill,
+    /// The same of the last closed window, where windows have several panes.
+    window_fill: Fill,
 }
 
 #[derive(Debug)]
@@ -38,8 +44,8 @@ pub struct PaneContext {
     pub bounds: Bounds,
     /// Layout of rows.
     pub layout: Layout,
-    /// Hash of keys.
-    pub hasher: KeyHasher,
+    /// What stands for a key.
+    pub keys: Keys,
     /// Where rows and indexes live.
     pub hot: Hot,
     spare: Vec<Table>,
@@ -47,43 +53,81 @@ pub struct PaneContext {
 
 impl PaneContext {
     /// A context without spare tables.
-    pub fn new(bounds: Bounds, layout: Layout, hasher: KeyHasher, hot: Hot) -> Self {
-        Self { bounds, layout, hasher, hot, spare: Vec::new() }
+    pub fn new(bounds: Bounds, layout: Layout, keys: Keys, hot: Hot) -> Self {
+        Self { bounds, layout, keys, hot, spare: Vec::new() }
     }
 
-    /// Gives a table back to be used again.
+    /// Gives the memory of a table back.
     pub fn release(&mut self, mut table: Table) {
-        table.clear();
-        self.spare.push(table);
+        table.release(&mut self.hot);
+        // What is left is the lists of its pages: a little, and the next table fills them again.
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(table);
+        }
     }
 
-    fn acquire(&mut self) -> Table {
-        self.spare.pop().unwrap_or_default()
-    }
-
-    /// Bytes in spare tables.
-    pub fn spare_bytes(&self) -> usize {
-        self.spare.iter().map(Table::bytes).sum()
+    fn acquire(&mut self, need: Need, fill: Fill) -> Result<Table, Full> {
+        let mut table = self.spare.pop().unwrap_or_default();
+        match table.expect(&mut Source { hot: &mut self.hot, need }, &self.keys, fill) {
+            Ok(()) => Ok(table),
+            Err(full) => {
+                self.release(table);
+                Err(full)
+            }
+        }
     }
 }
 
 impl Panes {
-    /// Adds a record to the pane of its event time.
+    /// Adds a record to the pane of its event time; `code` is what [`Keys`] says of its key.
+    ///
+    /// # Errors
+    /// There is no memory for it; nothing has changed.
     pub fn add<'v>(
         &mut self,
         context: &mut PaneContext,
         watermark_ms: Option<i64>,
-        key: &[u8],
+        (code, key): (u32, &[u8]),
         at: At,
         value: impl Fn(usize) -> Value<'v>,
-    ) {
+    ) -> Result<(), Full> {
         let start_ms = context.bounds.pane_start(at.time_ms);
         if self.panes.get(self.last).is_none_or(|pane| pane.start_ms != start_ms) {
-            self.last = self.find_or_insert(context, watermark_ms, start_ms, at.offset);
+            self.last = self.panes.partition_point(|pane| pane.start_ms < start_ms);
         }
-        if let Some(pane) = self.panes.get_mut(self.last) {
-            let hash = context.hasher.hash(key);
-            pane.table.add(&context.layout, hash, key, at, value);
+        match self.panes.get_mut(self.last) {
+            Some(pane) if pane.start_ms == start_ms => {
+                let mut source = Source { hot: &mut context.hot, need: Need::Merge };
+                pane.table.add(&mut source, &context.layout, code, key, at, value)
+            }
+            _ => {
+                let mut table = context.acquire(Need::Merge, self.pane_fill)?;
+                let mut source = Source { hot: &mut context.hot, need: Need::Merge };
+                if let Err(full) = table.add(&mut source, &context.layout, code, key, at, value) {
+                    context.release(table);
+                    return Err(full);
+                }
+                self.panes.insert(self.last, Pane { start_ms, first_offset: at.offset, table });
+                let bounds = context.bounds;
+                self.find_next_end(&bounds, watermark_ms);
+                Ok(())
+            }
+        }
+    }
+
+    /// Brings nearer what finds the row of a key, if its record goes where the last one went.
+    #[inline]
+    pub fn prefetch_place(&self, code: u32) {
+        if let Some(pane) = self.panes.get(self.last) {
+            pane.table.prefetch_place(code);
+        }
+    }
+
+    /// Brings that row nearer, once [`Self::prefetch_place`] has done its work.
+    #[inline]
+    pub fn prefetch_row(&self, code: u32) {
+        if let Some(pane) = self.panes.get(self.last) {
+            pane.table.prefetch_row(code);
         }
     }
 
@@ -119,30 +163,45 @@ impl Panes {
     }
 
     /// Closes the window that ends at [`Self::next_end_ms`] and returns its end and rows; the caller has seen that it
-    /// is due.
-    pub fn close_next(&mut self, context: &mut PaneContext) -> Option<(i64, Table)> {
-        let end_ms = self.next_end_ms?;
+    /// is due. A tumbling window's pane is handed on as it is; panes of a hopping window are merged.
+    ///
+    /// # Errors
+    /// There is no memory to merge its panes; nothing has changed.
+    pub fn close_next(&mut self, context: &mut PaneContext) -> Result<Option<(i64, Table)>, Full> {
+        let Some(end_ms) = self.next_end_ms else { return Ok(None) };
         let bounds = context.bounds;
         let table = if bounds.is_tumbling() {
-            self.panes.pop_front().map(|pane| pane.table)?
+            let Some(pane) = self.panes.pop_front() else { return Ok(None) };
+            self.pane_fill = pane.table.fill();
+            pane.table
         } else {
-            let mut table = context.acquire();
-            table.reserve(self.rows_expected);
-            for pane in self.panes.iter().take_while(|pane| pane.start_ms < end_ms) {
-                table.merge(&context.layout, &pane.table);
-            }
+            let table = self.merged(context, end_ms)?;
+            self.window_fill = table.fill();
             while self.panes.front().is_some_and(|pane| bounds.last_end(pane.start_ms) <= end_ms) {
                 if let Some(pane) = self.panes.pop_front() {
+                    self.pane_fill = pane.table.fill();
                     context.release(pane.table);
                 }
             }
             table
         };
         self.last = usize::MAX;
-        self.rows_expected = table.len();
         // As if the watermark stood exactly where this window closed: later ends are still open.
         self.find_next_end(&bounds, Some(end_ms + bounds.grace_ms()));
-        Some((end_ms, table))
+        Ok(Some((end_ms, table)))
+    }
+
+    /// The rows of the window that ends at `end_ms`, merged by ascending start of its panes.
+    fn merged(&self, context: &mut PaneContext, end_ms: i64) -> Result<Table, Full> {
+        let mut table = context.acquire(Need::Finish, self.window_fill)?;
+        let mut source = Source { hot: &mut context.hot, need: Need::Finish };
+        for pane in self.panes.iter().take_while(|pane| pane.start_ms < end_ms) {
+            if let Err(full) = table.merge(&mut source, &context.layout, &pane.table) {
+                context.release(table);
+                return Err(full);
+            }
+        }
+        Ok(table)
     }
 
     /// Drops everything, for a task that goes away.
@@ -151,24 +210,6 @@ impl Panes {
             context.release(pane.table);
         }
         self.next_end_ms = None;
-    }
-
-    fn find_or_insert(
-        &mut self,
-        context: &mut PaneContext,
-        watermark_ms: Option<i64>,
-        start_ms: i64,
-        offset: i64,
-    ) -> usize {
-        let at = self.panes.partition_point(|pane| pane.start_ms < start_ms);
-        if self.panes.get(at).is_none_or(|pane| pane.start_ms != start_ms) {
-            let mut table = context.acquire();
-            table.reserve(self.rows_expected);
-            self.panes.insert(at, Pane { start_ms, first_offset: offset, table });
-            let bounds = context.bounds;
-            self.find_next_end(&bounds, watermark_ms);
-        }
-        at
     }
 
     fn find_next_end(&mut self, bounds: &Bounds, watermark_ms: Option<i64>) {

@@ -1,45 +1,58 @@
-//! Rows by key: one pane's, or one closed window's.
+//! Rows by key: one pane's, or one closed window's, in leased pages.
 //!
-//! A row is its key's place, its hash and its accumulators, side by side in one array; an index of `u64` entries (row
-//! number and a tag of the hash, linear probing) finds it. Rows keep the order in which their keys came, so nothing
-//! that leaves a table depends on the hash. Cleared and used again, a table allocates only beyond what it once held.
+//! A row is its key's length and code, its accumulators and its key's bytes, side by side; rows never move and keep the
+//! order in which their keys came, so nothing that leaves a table depends on the hash. An index finds them. Texts of
+//! `first` and `last` lie in pages of their own. All of it is lent by the pool: closing a pane hands the table on, and
+//! releasing it gives every page back.
 
+use super::dense::Dense;
+use super::index::Index;
+use super::keys::Keys;
+use super::prefetch::prefetch;
 use crate::aggregate::{At, Layout};
 use crate::decode::Value;
-use foldhash::quality::FixedState;
-use std::hash::BuildHasher;
+use crate::pool::{Arena, Full, Hot, Need, Spot};
 
-/// Words of a row before its accumulators: hash, and the key's place (offset 40 bits, length 24 bits).
-const HEAD: usize = 2;
-const EMPTY: u64 = 0;
-const INDEX_MIN: usize = 16;
+/// Words of a row before its accumulators: the key's code in the high half, its length in the low half.
+const HEAD: usize = 1;
 
 /// Rows of accumulators by key.
 #[derive(Debug, Default)]
 pub struct Table {
-    /// Row number plus one in the low half, high half of the hash in the high half; 0 is empty. Length: a power of 2.
-    index: Vec<u64>,
-    words: Vec<u64>,
-    keys: Vec<u8>,
-    texts: Vec<u8>,
-    rows: usize,
+    places: Places,
+    rows: Arena,
+    texts: Arena,
+    len: usize,
 }
 
-/// Hashes keys with a seed drawn for each process: keys come from outside.
-#[derive(Clone, Debug)]
-pub struct KeyHasher(FixedState);
+/// How rows are found.
+#[derive(Debug)]
+enum Places {
+    Hashed(Index),
+    Dense(Dense),
+}
 
-impl KeyHasher {
-    /// A hasher for one seed.
-    pub fn new(seed: u64) -> Self {
-        Self(FixedState::with_seed(seed))
+impl Default for Places {
+    fn default() -> Self {
+        Self::Hashed(Index::default())
     }
+}
 
-    /// The hash of a key.
-    #[inline]
-    pub fn hash(&self, key: &[u8]) -> u64 {
-        self.0.hash_one(key)
-    }
+/// What a table holds, and so what the next one will probably need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fill {
+    rows: usize,
+    row_bytes: usize,
+    text_bytes: usize,
+}
+
+/// Where memory for a table comes from.
+#[derive(Debug)]
+pub struct Source<'a> {
+    /// The lane's pool.
+    pub hot: &'a mut Hot,
+    /// What it is for.
+    pub need: Need,
 }
 
 /// One row, to be read.
@@ -50,205 +63,232 @@ pub struct Row<'a> {
     /// Its accumulators ([`Layout`]).
     pub words: &'a [u64],
     /// Where the texts of `first` and `last` lie.
-    pub texts: &'a [u8],
-    hash: u64,
+    pub texts: &'a Arena,
+    code: u32,
+}
+
+/// Bytes that a table takes for so many rows, in the pages and segments that it would lease.
+pub fn bytes_for(layout: &Layout, rows: usize, key_bytes_mean: usize) -> usize {
+    let row_words = HEAD + layout.identity().len() + key_words(key_bytes_mean);
+    Index::bytes_for(rows) + Arena::bytes_for(rows * row_words * size_of::<u64>())
+}
+
+fn key_words(key_bytes: usize) -> usize {
+    key_bytes.div_ceil(size_of::<u64>())
 }
 
 impl Table {
-    /// Makes room for `rows` rows, so that an expected load never rehashes.
-    pub fn reserve(&mut self, rows: usize) {
-        let wanted = (rows * 2).next_power_of_two().max(INDEX_MIN);
-        if wanted > self.index.len() && self.rows == 0 {
-            self.index.clear();
-            self.index.resize(wanted, EMPTY);
+    /// Makes an empty table ready for what another held. With declared keys rows are found without hashing.
+    ///
+    /// # Errors
+    /// No memory for this need; nothing has changed.
+    pub fn expect(&mut self, source: &mut Source<'_>, keys: &Keys, fill: Fill) -> Result<(), Full> {
+        debug_assert!(self.is_empty());
+        match keys.declared() {
+            Some(declared) => {
+                let mut dense = match std::mem::take(&mut self.places) {
+                    Places::Dense(dense) => dense,
+                    Places::Hashed(_) => Dense::default(),
+                };
+                let expected = dense.expect(source.hot, declared, source.need);
+                self.places = Places::Dense(dense);
+                expected?;
+            }
+            None => {
+                if let Places::Hashed(index) = &mut self.places {
+                    index.expect(source.hot, fill.rows, source.need)?;
+                }
+            }
         }
+        self.rows.expect(fill.row_bytes);
+        self.texts.expect(fill.text_bytes);
+        Ok(())
     }
 
-    /// Forgets the rows and keeps the memory.
-    pub fn clear(&mut self) {
-        self.index.fill(EMPTY);
-        self.words.clear();
-        self.keys.clear();
-        self.texts.clear();
-        self.rows = 0;
+    /// Gives all memory back; the table is empty then.
+    pub fn release(&mut self, hot: &mut Hot) {
+        match &mut self.places {
+            Places::Hashed(index) => index.release(hot),
+            Places::Dense(dense) => dense.release(hot),
+        }
+        self.rows.release(hot);
+        self.texts.release(hot);
+        self.len = 0;
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.rows
+        self.len
     }
 
     /// True without rows.
     pub fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.len == 0
     }
 
     /// Bytes that the table holds, used or not.
     pub fn bytes(&self) -> usize {
-        (self.index.capacity() + self.words.capacity()) * size_of::<u64>()
-            + self.keys.capacity()
-            + self.texts.capacity()
+        let places = match &self.places {
+            Places::Hashed(index) => index.bytes(),
+            Places::Dense(dense) => dense.bytes(),
+        };
+        places + self.rows.bytes() + self.texts.bytes()
+    }
+
+    /// What it holds.
+    pub fn fill(&self) -> Fill {
+        Fill { rows: self.len, row_bytes: self.rows.used_bytes(), text_bytes: self.texts.used_bytes() }
     }
 
     /// Adds one record to the row of its key.
+    ///
+    /// # Errors
+    /// No memory for this need; no row has changed.
     #[inline]
-    pub fn add<'v>(&mut self, layout: &Layout, hash: u64, key: &[u8], at: At, value: impl Fn(usize) -> Value<'v>) {
-        let row = self.find_or_insert(layout, hash, key);
-        let (words, texts) = self.row_mut(layout, row);
-        layout.add(words, texts, at, value);
+    pub fn add<'v>(
+        &mut self,
+        source: &mut Source<'_>,
+        layout: &Layout,
+        code: u32,
+        key: &[u8],
+        at: At,
+        value: impl Fn(usize) -> Value<'v>,
+    ) -> Result<(), Full> {
+        if layout.has_texts() {
+            self.texts.ensure(source.hot, layout.text_words(&value), source.need)?;
+        }
+        let words = self.find_or_insert(source, layout, code, key)?;
+        layout.add(self.rows.words_mut(words, layout.identity().len()), &mut self.texts, at, value);
+        Ok(())
     }
 
     /// Merges all rows of `other` into this table.
-    pub fn merge(&mut self, layout: &Layout, other: &Self) {
+    ///
+    /// # Errors
+    /// No memory for this need; the table is of no use then.
+    pub fn merge(&mut self, source: &mut Source<'_>, layout: &Layout, other: &Self) -> Result<(), Full> {
         for theirs in other.rows(layout) {
-            let row = self.find_or_insert(layout, theirs.hash, theirs.key);
-            let (words, texts) = self.row_mut(layout, row);
-            layout.merge(words, texts, theirs.words, theirs.texts);
+            if layout.has_texts() {
+                self.texts.ensure(source.hot, layout.text_words_of(theirs.words), source.need)?;
+            }
+            let words = self.find_or_insert(source, layout, theirs.code, theirs.key)?;
+            let words = self.rows.words_mut(words, layout.identity().len());
+            layout.merge(words, &mut self.texts, theirs.words, theirs.texts);
         }
+        Ok(())
     }
 
     /// The rows in the order in which their keys came.
-    pub fn rows<'t>(&'t self, layout: &Layout) -> impl ExactSizeIterator<Item = Row<'t>> + use<'t> {
-        self.words.chunks_exact(HEAD + layout.identity().len()).map(|words| self.view(words))
+    pub fn rows<'t>(&'t self, layout: &'t Layout) -> impl Iterator<Item = Row<'t>> + use<'t> {
+        let mut at = self.first();
+        std::iter::from_fn(move || {
+            let spot = at?;
+            at = self.next(layout, spot);
+            self.row(layout, spot)
+        })
     }
 
-    /// The `index`-th row in that order.
-    pub fn row<'t>(&'t self, layout: &Layout, index: usize) -> Option<Row<'t>> {
-        let stride = HEAD + layout.identity().len();
-        self.words.get(index * stride..(index + 1) * stride).map(|words| self.view(words))
+    /// Where the first row lies.
+    pub fn first(&self) -> Option<Spot> {
+        self.rows.settle(Spot::default())
     }
 
-    fn view<'t>(&'t self, words: &'t [u64]) -> Row<'t> {
-        let (head, words) = words.split_at_checked(HEAD).unwrap_or_default();
-        let hash = head.first().copied().unwrap_or_default();
-        let place = head.last().copied().unwrap_or_default();
-        Row { key: self.key_at(place), words, texts: &self.texts, hash }
+    /// Where the row after the one at `spot` lies.
+    pub fn next(&self, layout: &Layout, spot: Spot) -> Option<Spot> {
+        let (_, key_bytes) = self.head(spot);
+        self.rows.settle(spot.plus(HEAD + layout.identity().len() + key_words(key_bytes)))
     }
 
-    fn key_at(&self, place: u64) -> &[u8] {
-        let (at, len) = ((place >> 24) as usize, (place & 0xff_ffff) as usize);
-        self.keys.get(at..at + len).unwrap_or_default()
+    /// Where the `index`-th row lies.
+    pub fn spot_of(&self, layout: &Layout, index: usize) -> Option<Spot> {
+        (0..index).try_fold(self.first()?, |spot, _| self.next(layout, spot))
     }
 
-    fn row_mut(&mut self, layout: &Layout, row: usize) -> (&mut [u64], &mut Vec<u8>) {
-        let stride = HEAD + layout.identity().len();
-        let words = self.words.get_mut(row * stride + HEAD..(row + 1) * stride).unwrap_or_default();
-        (words, &mut self.texts)
+    /// The row that lies at `spot`.
+    pub fn row<'t>(&'t self, layout: &Layout, spot: Spot) -> Option<Row<'t>> {
+        let (code, key_bytes) = self.head(spot);
+        let width = layout.identity().len();
+        let words = self.rows.words(spot.plus(HEAD), width);
+        let key = self.rows.bytes_at(spot.plus(HEAD + width), key_bytes);
+        (words.len() == width).then_some(Row { key, words, texts: &self.texts, code })
+    }
+
+    /// Brings what finds the row of a code nearer.
+    #[inline]
+    pub fn prefetch_place(&self, code: u32) {
+        match &self.places {
+            Places::Hashed(index) => index.prefetch(code),
+            Places::Dense(dense) => dense.prefetch(code),
+        }
+    }
+
+    /// Brings the row of a code nearer, once its place is near.
+    #[inline]
+    pub fn prefetch_row(&self, code: u32) {
+        let spot = match &self.places {
+            Places::Hashed(index) => index.guess(code),
+            Places::Dense(dense) => dense.find(code),
+        };
+        if let Some(spot) = spot {
+            let (page, word) = self.rows.page_of(spot);
+            prefetch(page, word);
+        }
     }
 
     #[inline]
-    fn find_or_insert(&mut self, layout: &Layout, hash: u64, key: &[u8]) -> usize {
-        if (self.rows + 1) * 4 > self.index.len() * 3 {
-            self.grow(layout);
-        }
-        let stride = HEAD + layout.identity().len();
-        let mask = self.index.len() - 1;
-        let tag = hash & 0xffff_ffff_0000_0000;
-        let mut at = hash as usize & mask;
-        loop {
-            let entry = self.index.get(at).copied().unwrap_or(EMPTY);
-            if entry == EMPTY {
-                break;
-            }
-            if entry & 0xffff_ffff_0000_0000 == tag {
-                let row = (entry & 0xffff_ffff) as usize - 1;
-                if self.words.get(row * stride + 1).is_some_and(|place| self.key_at(*place) == key) {
-                    return row;
-                }
-            }
-            at = (at + 1) & mask;
-        }
-        let row = self.rows;
-        if let Some(entry) = self.index.get_mut(at) {
-            *entry = tag | (row as u64 + 1);
-        }
-        self.rows += 1;
-        self.words.extend_from_slice(&[hash, (self.keys.len() as u64) << 24 | key.len() as u64]);
-        self.words.extend_from_slice(layout.identity());
-        self.keys.extend_from_slice(key);
-        row
+    fn head(&self, spot: Spot) -> (u32, usize) {
+        let head = self.rows.words(spot, HEAD).first().copied().unwrap_or_default();
+        ((head >> 32) as u32, head as u32 as usize)
     }
 
-    fn grow(&mut self, layout: &Layout) {
-        let wanted = (self.index.len() * 2).max(INDEX_MIN);
-        self.index.clear();
-        self.index.resize(wanted, EMPTY);
-        let stride = HEAD + layout.identity().len();
-        let mask = wanted - 1;
-        for (row, words) in self.words.chunks_exact(stride).enumerate() {
-            let hash = words.first().copied().unwrap_or_default();
-            let mut at = hash as usize & mask;
-            while self.index.get(at).is_some_and(|entry| *entry != EMPTY) {
-                at = (at + 1) & mask;
-            }
-            if let Some(entry) = self.index.get_mut(at) {
-                *entry = hash & 0xffff_ffff_0000_0000 | (row as u64 + 1);
-            }
+    /// Where the accumulators of a key lie.
+    #[inline]
+    fn find_or_insert(
+        &mut self,
+        source: &mut Source<'_>,
+        layout: &Layout,
+        code: u32,
+        key: &[u8],
+    ) -> Result<Spot, Full> {
+        let width = layout.identity().len();
+        let head = u64::from(code) << 32 | key.len() as u64;
+        let rows = &self.rows;
+        let found = match &self.places {
+            Places::Hashed(index) => index.find(code, |spot| {
+                rows.words(spot, HEAD).first() == Some(&head)
+                    && rows.bytes_at(spot.plus(HEAD + width), key.len()) == key
+            }),
+            Places::Dense(dense) => dense.find(code),
+        };
+        match found {
+            Some(spot) => Ok(spot.plus(HEAD)),
+            None => self.insert(source, layout, head, key),
         }
+    }
+
+    #[cold]
+    fn insert(&mut self, source: &mut Source<'_>, layout: &Layout, head: u64, key: &[u8]) -> Result<Spot, Full> {
+        let code = (head >> 32) as u32;
+        let width = layout.identity().len();
+        let words = HEAD + width + key_words(key.len());
+        if let Places::Hashed(index) = &mut self.places {
+            index.ensure(source.hot, code, source.need)?;
+        }
+        self.rows.ensure(source.hot, words, source.need)?;
+        let spot = self.rows.take(words);
+        if let Some((first, rest)) = self.rows.words_mut(spot, words).split_first_mut() {
+            *first = head;
+            rest.iter_mut().zip(layout.identity()).for_each(|(word, identity)| *word = *identity);
+        }
+        self.rows.write_bytes(spot.plus(HEAD + width), key);
+        match &mut self.places {
+            Places::Hashed(index) => index.insert(code, spot),
+            Places::Dense(dense) => dense.insert(code, spot),
+        }
+        self.len += 1;
+        Ok(spot.plus(HEAD))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Aggregate, AggregateKind};
-    use std::collections::HashMap;
-
-    fn count() -> Layout {
-        Layout::new(&[Aggregate { name: "n".into(), kind: AggregateKind::Count, path: None }])
-    }
-
-    fn counts(table: &Table, layout: &Layout) -> Vec<(Vec<u8>, u64)> {
-        table.rows(layout).map(|row| (row.key.to_vec(), row.words[0])).collect()
-    }
-
-    #[test]
-    fn rows_count_like_a_map_whatever_the_hash_and_keep_their_order() {
-        let layout = count();
-        for constant_hash in [false, true] {
-            let hasher = KeyHasher::new(7);
-            let (mut table, mut map, mut order) = (Table::default(), HashMap::new(), Vec::new());
-            for number in 0..3000_u64 {
-                let key = (number * number % 701).to_string().into_bytes();
-                let hash = if constant_hash { 5 } else { hasher.hash(&key) };
-                table.add(&layout, hash, &key, At { time_ms: 0, offset: 0 }, |_| Value::Missing);
-                *map.entry(key.clone()).or_insert(0) += 1;
-                if map[&key] == 1 {
-                    order.push(key);
-                }
-            }
-            let expected: Vec<_> = order.into_iter().map(|key| (key.clone(), map[&key])).collect();
-            assert_eq!(counts(&table, &layout), expected);
-        }
-    }
-
-    #[test]
-    fn a_cleared_table_is_empty_and_holds_its_memory() {
-        let layout = count();
-        let mut table = Table::default();
-        table.reserve(100);
-        for number in 0..100_u64 {
-            table.add(&layout, number, &number.to_le_bytes(), At { time_ms: 0, offset: 0 }, |_| Value::Missing);
-        }
-        let bytes = table.bytes();
-        table.clear();
-        assert!(table.is_empty() && table.rows(&layout).next().is_none());
-        table.add(&layout, 1, b"", At { time_ms: 0, offset: 0 }, |_| Value::Missing);
-        assert_eq!(counts(&table, &layout), [(Vec::new(), 1)]);
-        assert_eq!(table.bytes(), bytes);
-    }
-
-    #[test]
-    fn merging_tables_adds_rows_of_equal_keys() {
-        let layout = count();
-        let (mut a, mut b) = (Table::default(), Table::default());
-        for (table, keys) in [(&mut a, ["x", "y"]), (&mut b, ["y", "z"])] {
-            for key in keys {
-                let hash = u64::from(key.as_bytes()[0]) << 32;
-                table.add(&layout, hash, key.as_bytes(), At { time_ms: 0, offset: 0 }, |_| Value::Missing);
-            }
-        }
-        a.merge(&layout, &b);
-        assert_eq!(counts(&a, &layout), [(b"x".to_vec(), 1), (b"y".to_vec(), 2), (b"z".to_vec(), 1)]);
-    }
-}
+mod tests;
