@@ -66,7 +66,7 @@ struct Page {
 
 impl Arena {
     /// Sizes the next pages for so many bytes in all.
-    pub fn expect(&mut self, bytes: usize) {
+    pub fn prepare(&mut self, bytes: usize) {
         self.expected_bytes = bytes;
     }
 

@@ -15,7 +15,7 @@ impl Dense {
     ///
     /// # Errors
     /// No memory for this need; nothing has changed.
-    pub(super) fn expect(&mut self, hot: &mut Hot, keys: usize, need: Need) -> Result<(), Full> {
+    pub(super) fn prepare(&mut self, hot: &mut Hot, keys: usize, need: Need) -> Result<(), Full> {
         let mut left = keys;
         while left > 0 {
             let words = left.min(PART_WORDS);

@@ -109,7 +109,7 @@ impl Index {
     ///
     /// # Errors
     /// No memory for this need; nothing has changed.
-    pub(super) fn expect(&mut self, hot: &mut Hot, rows: usize, need: Need) -> Result<(), Full> {
+    pub(super) fn prepare(&mut self, hot: &mut Hot, rows: usize, need: Need) -> Result<(), Full> {
         debug_assert!(self.segments.is_empty());
         let (class, depth) = shape(rows);
         for _ in 0..1_u32 << depth {
@@ -172,7 +172,7 @@ impl Index {
     pub(super) fn ensure(&mut self, hot: &mut Hot, code: u32, need: Need) -> Result<(), Full> {
         loop {
             match self.segment(code) {
-                None => self.expect(hot, 0, need)?,
+                None => self.prepare(hot, 0, need)?,
                 Some(segment) if is_full(segment.len, segment.lease.words().len()) => self.grow(hot, code, need)?,
                 Some(_) => return Ok(()),
             }

@@ -68,7 +68,7 @@ impl PaneContext {
 
     fn acquire(&mut self, need: Need, fill: Fill) -> Result<Table, Full> {
         let mut table = self.spare.pop().unwrap_or_default();
-        match table.expect(&mut Source { hot: &mut self.hot, need }, &self.keys, fill) {
+        match table.prepare(&mut Source { hot: &mut self.hot, need }, &self.keys, fill) {
             Ok(()) => Ok(table),
             Err(full) => {
                 self.release(table);

@@ -82,7 +82,7 @@ impl Table {
     ///
     /// # Errors
     /// No memory for this need; nothing has changed.
-    pub fn expect(&mut self, source: &mut Source<'_>, keys: &Keys, fill: Fill) -> Result<(), Full> {
+    pub fn prepare(&mut self, source: &mut Source<'_>, keys: &Keys, fill: Fill) -> Result<(), Full> {
         debug_assert!(self.is_empty());
         match keys.declared() {
             Some(declared) => {
@@ -90,18 +90,18 @@ impl Table {
                     Places::Dense(dense) => dense,
                     Places::Hashed(_) => Dense::default(),
                 };
-                let expected = dense.expect(source.hot, declared, source.need);
+                let expected = dense.prepare(source.hot, declared, source.need);
                 self.places = Places::Dense(dense);
                 expected?;
             }
             None => {
                 if let Places::Hashed(index) = &mut self.places {
-                    index.expect(source.hot, fill.rows, source.need)?;
+                    index.prepare(source.hot, fill.rows, source.need)?;
                 }
             }
         }
-        self.rows.expect(fill.row_bytes);
-        self.texts.expect(fill.text_bytes);
+        self.rows.prepare(fill.row_bytes);
+        self.texts.prepare(fill.text_bytes);
         Ok(())
     }
 

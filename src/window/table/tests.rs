@@ -65,7 +65,7 @@ fn a_million_keys_are_found_through_every_growth_of_the_index() {
     let fill = table.fill();
     table.release(&mut hot);
     assert_eq!(hot.pool().lent_bytes(), 0);
-    table.expect(&mut Source { hot: &mut hot, need: Need::Merge }, &keys, fill).unwrap();
+    table.prepare(&mut Source { hot: &mut hot, need: Need::Merge }, &keys, fill).unwrap();
     let (index_bytes, grown) = (table.bytes(), bytes_for(&layout, 1_000_000, 4));
     assert!(index_bytes < grown, "{index_bytes} of {grown}: rows are leased as they come");
 }
@@ -77,7 +77,7 @@ fn declared_keys_are_found_by_their_number() {
     let (keys, mut hot) = (Keys::new(7, Some(&declared)), pool(1 << 30).hot());
     let mut table = Table::default();
     let mut source = Source { hot: &mut hot, need: Need::Merge };
-    table.expect(&mut source, &keys, Fill::default()).unwrap();
+    table.prepare(&mut source, &keys, Fill::default()).unwrap();
     for number in [17, 4999, 17, 0] {
         let key = &declared[number];
         table.add(&mut source, &layout, keys.code(key).unwrap(), key, AT, |_| Value::Present).unwrap();
@@ -157,7 +157,7 @@ fn what_so_many_rows_take_is_known_beforehand() {
         let mut fill = Fill::default();
         for _ in 0..2 {
             let mut source = Source { hot: &mut hot, need: Need::Merge };
-            table.expect(&mut source, &keys, fill).unwrap();
+            table.prepare(&mut source, &keys, fill).unwrap();
             for number in 0..rows {
                 let key = format!("{number:08}");
                 let code = keys.code(key.as_bytes()).unwrap();
