@@ -11,8 +11,8 @@ use tidemill::decode::{Decoder, Value};
 use tidemill::encode::Encoder;
 use tidemill::pool::{Limits, Pool};
 use tidemill::window::bounds::Bounds;
+use tidemill::window::keys::Keys;
 use tidemill::window::panes::{PaneContext, Panes};
-use tidemill::window::table::KeyHasher;
 
 // The sources as they are, without what they do not need: librdkafka alone takes longer to build than all of this.
 #[path = "../../src"]
@@ -122,7 +122,7 @@ impl State {
         let hot = Pool::new(Limits::UNBOUNDED).hot();
         let layout = Layout::new(&config.pipeline.aggregates);
         Self {
-            context: PaneContext::new(Bounds::new(&config.pipeline.window), layout, KeyHasher::new(1), hot),
+            context: PaneContext::new(Bounds::new(&config.pipeline.window), layout, Keys::new(1, None), hot),
             panes: Panes::default(),
             encoder: Encoder::new(config),
             out: Vec::new(),
@@ -133,7 +133,10 @@ impl State {
         for record in batch.iter() {
             let at = At { time_ms: record.timestamp_ms, offset: record.offset };
             let value = |index: usize| if index == 0 { Value::Missing } else { Value::Number(record.offset as f64) };
-            self.panes.add(&mut self.context, None, record.key.unwrap_or_default(), at, value);
+            let key = record.key.unwrap_or_default();
+            let code = self.context.keys.code(key).unwrap_or_default();
+            // The pool has no limit.
+            let _ = self.panes.add(&mut self.context, None, (code, key), at, value);
         }
     }
 
@@ -144,7 +147,7 @@ impl State {
     fn close(&mut self) -> u64 {
         let from = TopicPartition { topic: "in".into(), partition: 0 };
         let mut results = 0;
-        while let Some((end_ms, table)) = self.panes.close_next(&mut self.context) {
+        while let Ok(Some((end_ms, table))) = self.panes.close_next(&mut self.context) {
             for row in table.rows(&self.context.layout) {
                 self.out.clear();
                 self.encoder.encode(&from, end_ms, &self.context.layout, &row, &mut self.out);

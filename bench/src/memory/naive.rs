@@ -11,6 +11,7 @@ use tidemill::aggregate::{At, Layout, write_integer};
 use tidemill::broker::{Record, RecordBatch};
 use tidemill::config::Pipeline;
 use tidemill::decode::Decoder;
+use tidemill::pool::Arena;
 use tidemill::window::bounds::Bounds;
 
 type Rows = HashMap<Vec<u8>, Vec<u64>, FixedState>;
@@ -46,11 +47,11 @@ impl Naive {
         let start_ms = self.bounds.pane_start(decoded.time_ms);
         let at = At { time_ms: decoded.time_ms, offset: record.offset };
         let mut one = self.layout.identity().to_vec();
-        self.layout.add(&mut one, &mut Vec::new(), at, |index| decoded.value(index));
+        self.layout.add(&mut one, &mut Arena::default(), at, |index| decoded.value(index));
         let rows = self.windows.entry(start_ms).or_default();
         let merged = rows.get(&key).map(|row| {
             let mut merged = row.clone();
-            self.layout.merge(&mut merged, &mut Vec::new(), &one, &[]);
+            self.layout.merge(&mut merged, &mut Arena::default(), &one, &Arena::default());
             merged
         });
         rows.insert(key, merged.unwrap_or(one));
@@ -66,7 +67,7 @@ impl Naive {
             write_integer(end_ms, &mut value);
             for (index, name) in self.names.iter().enumerate() {
                 let _ = write!(value, ",\"{name}\":");
-                self.layout.write(index, row, &[], &mut value);
+                self.layout.write(index, row, &Arena::default(), &mut value);
             }
             value.push(b'}');
             self.emitted.add(&value);
