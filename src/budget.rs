@@ -12,8 +12,8 @@ mod resident;
 mod settings;
 
 pub use bytes::Mib;
-pub use ladder::{Ladder, Step};
-pub use machine::Machine;
+pub use ladder::{Ladder, Step, Voice};
+pub use machine::{Auto, Machine};
 pub use memory::Memory;
 pub use refusal::TooSmall;
 pub use resident::Resident;
@@ -252,7 +252,9 @@ impl fmt::Display for Budget {
             "of the pool, {} are the reserve, and recent results have at most {}",
             Mib(reserve_bytes as u64),
             Mib(self.recent_bytes as u64)
-        )
+        )?;
+        writeln!(f, "for each lane:")?;
+        self.settings.fmt(f)
     }
 }
 

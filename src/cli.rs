@@ -7,6 +7,7 @@ pub mod demo;
 pub mod preflight;
 pub mod run;
 pub mod schema;
+mod sizing;
 pub mod state;
 
 use crate::config::{self, Complaint, Config, Loaded};

@@ -6,22 +6,25 @@
 
 mod fencing;
 mod membership;
+mod options;
+mod pressure;
 mod produce;
 mod tide;
 
 pub use membership::Holding;
+pub use options::LaneOptions;
+pub use pressure::Standing;
 
 use crate::broker::{Broker, Event, RecordBatch, Slot, TopicPartition};
-use crate::checkpoint::Digest;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::encode::Encoder;
 use crate::error::BrokerError;
 use crate::logs::Limiter;
 use crate::metrics::LaneCounts;
-use crate::pool::{Limits, Pool};
-use crate::task::{State, Task, TaskContext};
+use crate::task::{State, Task, TaskContext, Unmerged};
 use membership::Membership;
+use pressure::Pressure;
 use produce::Scratch;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,51 +37,6 @@ const POSITIONS_EVERY: Duration = Duration::from_secs(5);
 const AHEAD: usize = 32;
 /// How often silence and positions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-
-/// What a lane needs to know beyond the configuration.
-#[derive(Clone, Debug)]
-pub struct LaneOptions {
-    /// Number of the lane in its process, for logs.
-    pub lane: usize,
-    /// Seed of the hash of keys: random for each process, because keys come from outside.
-    pub seed: u64,
-    /// Capacity of the record batch in bytes.
-    pub batch_bytes: usize,
-    /// Capacity of the record batch in records.
-    pub batch_records: usize,
-    /// How long a revoked partition may be kept for its last commit.
-    pub revoke_timeout: Duration,
-    /// The digest of a former configuration whose open windows may be rebuilt under the present rules.
-    pub accept_digest: Option<Digest>,
-    /// Longest time that producing may take before a burst is split between window ends.
-    pub split_after: Duration,
-    /// Where its state lives: one pool for the whole process.
-    pub pool: Pool,
-}
-
-impl LaneOptions {
-    /// The options of lane number `lane` for a configuration.
-    pub fn new(lane: usize, config: &Config) -> Self {
-        Self {
-            lane,
-            seed: 0,
-            batch_bytes: 1 << 20,
-            batch_records: 8192,
-            revoke_timeout: config.commit.timeout.min(poll_interval(config) / 2),
-            accept_digest: None,
-            split_after: config.commit.timeout / 3,
-            pool: Pool::new(Limits::UNBOUNDED),
-        }
-    }
-}
-
-/// `max.poll.interval.ms`: a member that does not answer for longer is put out of the group.
-fn poll_interval(config: &Config) -> Duration {
-    const NAME: &str = "max.poll.interval.ms";
-    const DEFAULT: Duration = Duration::from_secs(300);
-    let set = config.kafka.consumer_properties.get(NAME).or_else(|| config.kafka.properties.get(NAME));
-    set.and_then(|ms| ms.parse().ok()).map_or(DEFAULT, Duration::from_millis)
-}
 
 /// One lane.
 #[derive(Debug)]
@@ -98,6 +56,7 @@ pub struct Lane<B, C> {
     holdings: BTreeMap<Slot, Holding>,
     membership: Membership,
     tide: Tide,
+    pressure: Pressure,
     trouble: Option<String>,
     trouble_lines: Limiter,
     dropped_lines: Limiter,
@@ -148,6 +107,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             holdings: BTreeMap::new(),
             membership: Membership::default(),
             tide: Tide::new(now),
+            pressure: Pressure::new(options.ladder.join(), now),
             trouble: None,
             // A broker that is away is reported at every attempt to reach it.
             trouble_lines: Limiter::new(Duration::from_secs(10), 2),
@@ -172,6 +132,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             return Ok(Progress::Closed);
         }
         let before = self.tide.progress();
+        self.feel_pressure()?;
         self.poll(wait)?;
         let moved = !self.batch.is_empty() || self.events.iter().any(|event| !matches!(event, Event::Ends { .. }));
         self.merge();
@@ -185,7 +146,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.release();
         Ok(if moved || self.tide.progress() != before {
             Progress::Busy
-        } else if self.tide.is_running() || self.membership.is_busy() {
+        } else if self.tide.is_running() || self.membership.is_busy() || self.is_pressed() {
             Progress::Waiting
         } else {
             Progress::Idle
@@ -239,7 +200,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn poll(&mut self, wait: Duration) -> Result<(), Stop> {
         self.batch.clear();
         self.events.clear();
-        let reads = !self.tide.is_running() && !self.membership.is_revoking() && !self.closing;
+        let busy = self.tide.is_running() || self.membership.is_revoking();
+        let reads = !busy && !self.closing && !self.is_pressed();
         let now = self.clock.monotonic();
         let polled = if reads {
             if let Some(since) = self.blocked_since.take() {
@@ -263,7 +225,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     /// batch.
     fn merge(&mut self) {
         let now = self.clock.monotonic();
-        let mut untrusted = Vec::new();
+        let (mut untrusted, mut starving) = (Vec::new(), Vec::new());
         let mut touched: Option<Slot> = None;
         let mut task: Option<&mut Task> = None;
         for (index, record) in self.batch.iter().enumerate() {
@@ -272,19 +234,23 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                     task.end_batch(now);
                 }
                 touched = Some(record.slot);
-                task = self.holdings.get_mut(&record.slot).and_then(Holding::task_mut);
+                let stands = self.pressure.stops(record.slot) || starving.contains(&record.slot);
+                let holding = self.holdings.get_mut(&record.slot).filter(|_| !stands);
+                task = holding.and_then(Holding::task_mut);
             }
             if index.is_multiple_of(AHEAD)
                 && let Some(task) = task.as_deref()
             {
                 task.foresee(&self.context, self.batch.from(index).take(AHEAD));
             }
-            if let Some(running) = task.as_deref_mut()
-                && let Err(unmerged) = running.merge(&mut self.context, &record, &self.clock)
-            {
-                untrusted.push((record.slot, unmerged.to_string()));
-                task = None;
+            let Some(running) = task.as_deref_mut() else { continue };
+            match running.merge(&mut self.context, &record, &self.clock) {
+                Ok(()) => continue,
+                Err(Unmerged::Full) => starving.push(record.slot),
+                Err(redelivered) => untrusted.push((record.slot, redelivered.to_string())),
             }
+            running.end_batch(now);
+            task = None;
         }
         if let Some(task) = task {
             task.end_batch(now);
@@ -292,6 +258,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         for (slot, why) in untrusted {
             self.take_again(slot, &why);
         }
+        starving.into_iter().for_each(|slot| self.starve(slot));
     }
 
     /// **close** by silence, and whatever else is not a record: events, rebalances, partitions to be taken over.
@@ -304,7 +271,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if now >= self.look_at && !self.tide.is_running() {
             self.look_at = now + LOOK_EVERY;
             for (slot, holding) in &mut self.holdings {
-                if let Some(task) = holding.task_mut()
+                if !self.pressure.stops(*slot)
+                    && let Some(task) = holding.task_mut()
                     && task.ask_ends(&self.context, now)
                 {
                     self.broker.ask_ends(*slot);
@@ -317,6 +285,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     /// Everything that can wake a lane besides records.
     fn handle(&mut self, event: Event) -> Result<(), Stop> {
         match event {
+            // Records before that end were left out, and are read again: it says nothing of what was merged.
+            Event::End { slot, .. } | Event::Ends { slot, .. } if self.pressure.stops(slot) => {}
             Event::Assigned(partitions) => self.assigned(partitions),
             Event::Revoked(partitions) => self.revoked(partitions),
             Event::Lost(partitions) => self.lost(&partitions)?,

@@ -5,6 +5,7 @@
 
 mod counts;
 mod histogram;
+mod memory;
 mod process;
 
 pub use counts::{CloseReason, LaneCounts, OutletCounts, TransactionResult};
@@ -12,6 +13,7 @@ pub use histogram::Durations;
 pub use process::{peak_resident_bytes, resident_bytes};
 
 use crate::broker::{Outlet, TopicPartition};
+use crate::budget::Memory;
 use crate::fate::{Fate, Reason};
 use crate::status::{PartitionState, PartitionStatus};
 use histogram::DurationHistogram;
@@ -156,6 +158,14 @@ impl Metrics {
             self.commit_transactions.with_label_values(&[result.as_str()]).inc_by(counts.transactions(result));
         }
         self.commit_duration.add(&counts.commit_durations);
+    }
+
+    /// Shows budget, ladder and pool of the process from here on.
+    ///
+    /// # Errors
+    /// They are shown already.
+    pub fn show_memory(&self, memory: &Memory) -> Result<(), prometheus::Error> {
+        memory::register(&self.registry, memory)
     }
 
     /// Shows a partition that this process owns as its lane sees it now.

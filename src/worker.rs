@@ -10,13 +10,14 @@ pub use report::Reporter;
 pub use signals::on_signals;
 
 use crate::broker::Broker;
+use crate::budget::Memory;
 use crate::clock::Clock;
 use crate::lane::{Lane, Progress, Stop};
 use crate::metrics::{LaneCounts, Metrics};
 use crate::status::Status;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,13 +35,20 @@ pub struct Shared {
     pub status: Status,
     /// Everything counted so far, all lanes together.
     pub totals: Arc<Mutex<LaneCounts>>,
+    memory: Arc<OnceLock<Memory>>,
     stopping: Arc<AtomicBool>,
 }
 
 impl Shared {
     /// Nothing counted yet.
     pub fn new(metrics: Metrics) -> Self {
-        Self { metrics, status: Status::new(), totals: Arc::default(), stopping: Arc::default() }
+        Self {
+            metrics,
+            status: Status::new(),
+            totals: Arc::default(),
+            memory: Arc::default(),
+            stopping: Arc::default(),
+        }
     }
 
     /// Asks all lanes to commit what is closed and leave.
@@ -52,6 +60,21 @@ impl Shared {
     /// True once [`Self::stop`] was called.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// The memory of the process, from here on to be seen in metrics.
+    ///
+    /// # Errors
+    /// It was shown before.
+    pub fn show(&self, memory: &Memory) -> Result<(), prometheus::Error> {
+        self.metrics.show_memory(memory)?;
+        self.memory.get_or_init(|| memory.clone());
+        Ok(())
+    }
+
+    /// The memory of the process; `None` until it is divided.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.get()
     }
 
     /// A copy of everything counted so far.

@@ -10,10 +10,14 @@
 //! Misses count only when more than half is in use. Before that every buffer is a first one: warming up is no
 //! pressure, and neither is a restore.
 
+mod census;
 mod marks;
+
+pub use census::Voice;
 
 use super::{Mib, Resident};
 use crate::pool::Pool;
+use census::Census;
 use marks::Reading;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -74,6 +78,7 @@ struct Shared {
     look_at_ms: AtomicU64,
     /// A merge has found the pool full since the last look.
     was_full: AtomicBool,
+    census: Census,
     watch: Mutex<Watch>,
 }
 
@@ -101,6 +106,7 @@ impl Ladder {
             entered: Default::default(),
             look_at_ms: AtomicU64::new(0),
             was_full: AtomicBool::new(false),
+            census: Census::default(),
             watch: Mutex::default(),
         }))
     }
@@ -120,6 +126,36 @@ impl Ladder {
         self.0.was_full.store(true, Ordering::Relaxed);
     }
 
+    /// A lane's own voice in the census.
+    pub fn join(&self) -> Voice {
+        Voice::new(self.clone())
+    }
+
+    /// True if a commit of some lane will give memory back. Without that, waiting changes nothing.
+    pub fn may_release(&self) -> bool {
+        self.0.census.releasing() > 0
+    }
+
+    /// Tasks of the process that stand still because no memory is left for them.
+    pub fn held(&self) -> u64 {
+        self.0.census.held()
+    }
+
+    /// How often a task began to.
+    pub fn holds(&self) -> u64 {
+        self.0.census.holds()
+    }
+
+    /// What is watched.
+    pub fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// The budget, if there is one, in bytes.
+    pub fn budget_bytes(&self) -> Option<u64> {
+        self.0.budget_bytes
+    }
+
     /// Looks if it is time to; cheap enough for every step of a lane. `now` is monotonic.
     pub fn look(&self, now: Duration) -> Step {
         if (now.as_millis() as u64) < self.0.look_at_ms.load(Ordering::Relaxed) {
@@ -129,7 +165,8 @@ impl Ladder {
         let Ok(mut watch) = self.0.watch.try_lock() else { return self.step() };
         self.0.look_at_ms.store((now + LOOK_EVERY).as_millis() as u64, Ordering::Relaxed);
         if now >= watch.window + WINDOW {
-            watch.count(now, 0, 0);
+            let counts = self.0.pool.counts();
+            watch.count(now, counts.acquired(), counts.misses());
             if let Some(budget_bytes) = self.0.budget_bytes {
                 watch.resident_bytes = Resident::look().map_or(0, |resident| resident.now_bytes);
                 watch.warn(now, budget_bytes);

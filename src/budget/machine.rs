@@ -3,6 +3,7 @@
 //! Control groups of both versions, found as the process itself is described under `/proc`; a limit of any parent
 //! counts. Reads files below a root, which tests make up.
 
+use crate::config::Memory;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,12 @@ impl Machine {
     /// The machine as a tree of files below `root`.
     pub fn at(root: &Path) -> Self {
         Self { root: root.into() }
+    }
+
+    /// What `memory.budget` comes to.
+    pub fn budget(&self, memory: &Memory) -> Auto {
+        let written = |bytes| Auto { bytes, from: "as written".into() };
+        memory.budget_bytes.map_or_else(|| self.auto(), written)
     }
 
     /// What `memory.budget: auto` comes to.

@@ -1,7 +1,8 @@
 //! The memory of the process as its threads share it: budget, pool and ladder in one handle.
 
 use super::{Budget, Ladder};
-use crate::pool::Pool;
+use crate::config::PoolShares;
+use crate::pool::{Pool, PoolOptions, Shares};
 use std::sync::Arc;
 
 /// Budget, pool and ladder; clones are handles of the same.
@@ -16,9 +17,11 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// An empty pool under a budget.
-    pub fn new(budget: Budget) -> Self {
-        let pool = Pool::new(budget.limits);
+    /// An empty pool under a budget, which parks what is not lent as `shares` say.
+    pub fn new(budget: Budget, shares: &PoolShares) -> Self {
+        let PoolShares { hot, warm, cold, .. } = *shares;
+        let options = PoolOptions { shares: Shares { hot, warm, cold }, ..PoolOptions::new(budget.limits) };
+        let pool = Pool::with(options);
         let ladder = Ladder::new(pool.clone(), Some(budget.total_bytes));
         Self { budget: Arc::new(budget), pool, ladder }
     }

@@ -3,7 +3,9 @@
 //! Small budgets get small queues; a record of `source.max_record` passes through the smallest. Knows bytes, and no
 //! property of librdkafka by name.
 
+use super::Mib;
 use crate::config::Config;
+use std::fmt;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -46,13 +48,24 @@ pub struct Settings {
     pub batch_records: u64,
 }
 
+impl Default for Settings {
+    /// Those of a lane with the default budget for itself.
+    fn default() -> Self {
+        Self::within(256 * MIB, MESSAGE_BYTES_MAX)
+    }
+}
+
 impl Settings {
     /// The settings of a lane that has `lane_bytes` in all.
     pub(super) fn of(config: &Config, lane_bytes: u64) -> Self {
+        Self::within(lane_bytes, message_bytes_max(config))
+    }
+
+    fn within(lane_bytes: u64, message_bytes_max: u64) -> Self {
         let queue = within(lane_bytes / QUEUE_SHARE, QUEUE_BYTES);
         let fetch = within(queue / 4, FETCH_BYTES);
         // A record that the producer takes must find room in an empty queue, or it would wait for ever.
-        let producer_queue = queue.max(message_bytes_max(config) + KIB);
+        let producer_queue = queue.max(message_bytes_max + KIB);
         let batch = within(queue / 4, BATCH_BYTES);
         Self {
             consumer_queue_bytes: queue,
@@ -96,4 +109,18 @@ fn message_bytes_max(config: &Config) -> u64 {
 
 fn within(bytes: u64, [min, max]: [u64; 2]) -> u64 {
     bytes.clamp(min, max) / KIB * KIB
+}
+
+impl fmt::Display for Settings {
+    /// A line for each buffer.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |name: &str, bytes: u64, more: fmt::Arguments<'_>| {
+            writeln!(f, "  {name:<16}{:>10}  {more}", Mib(bytes).to_string())
+        };
+        let Self { consumer_queue_records, partition_fetch_bytes, producer_queue_records, batch_records, .. } = *self;
+        line("consumer queue", self.consumer_queue_bytes, format_args!("or {consumer_queue_records} records"))?;
+        line("fetch response", self.fetch_bytes, format_args!("{} of one partition", Mib(partition_fetch_bytes)))?;
+        line("producer queue", self.producer_queue_bytes, format_args!("or {producer_queue_records} records"))?;
+        line("batch", self.batch_bytes, format_args!("or {batch_records} records"))
+    }
 }

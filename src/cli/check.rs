@@ -3,6 +3,8 @@
 //! It reads the file and what the file names; it asks the brokers only with `--connect`, and changes nothing there.
 
 use super::preflight::{self, ClusterFacts, Finding, TopicFacts};
+use super::sizing;
+use crate::budget::Mib;
 use crate::config::{Complaint, Config, Loaded};
 use crate::error::BrokerError;
 use crate::kafka::{Admin, Reader};
@@ -29,7 +31,7 @@ pub struct Arguments {
 /// # Errors
 /// The output cannot be written.
 pub fn check(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
-    report(path, &super::read(path), out)
+    report(path, &super::read(path), false, out)
 }
 
 /// [`check`], and the same about the cluster if asked to.
@@ -39,7 +41,7 @@ pub fn check(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> io::Result<u8> {
     let path = &arguments.file;
     let read = super::read(path);
-    let code = report(path, &read, out)?;
+    let code = report(path, &read, arguments.connect, out)?;
     match (&read, arguments.connect) {
         (_, false) => Ok(code),
         (Ok(loaded), true) => connect(path, &loaded.config, out),
@@ -50,7 +52,7 @@ pub fn run(arguments: &Arguments, out: &mut dyn Write) -> io::Result<u8> {
     }
 }
 
-fn report(path: &Path, read: &Result<Loaded, Vec<Complaint>>, out: &mut dyn Write) -> io::Result<u8> {
+fn report(path: &Path, read: &Result<Loaded, Vec<Complaint>>, connect: bool, out: &mut dyn Write) -> io::Result<u8> {
     let (complaints, code) = match read {
         Ok(loaded) => (&loaded.warnings, 0),
         Err(complaints) => (complaints, 2),
@@ -58,11 +60,34 @@ fn report(path: &Path, read: &Result<Loaded, Vec<Complaint>>, out: &mut dyn Writ
     for complaint in complaints {
         writeln!(out, "{complaint}")?;
     }
-    let errors = complaints.iter().filter(|complaint| complaint.is_error()).count();
+    let mut errors = complaints.iter().filter(|complaint| complaint.is_error()).count();
     let warnings = complaints.len() - errors;
+    let mut code = code;
+    // With the brokers asked, the number of partitions is known, and may make fewer lanes.
+    if let (Ok(loaded), false) = (read, connect) {
+        let fits = memory(&loaded.config, None, out)?;
+        errors += usize::from(!fits);
+        code = if fits { code } else { 2 };
+    }
     let verdict = if code == 0 { "valid" } else { "not valid" };
     writeln!(out, "{}: {verdict}, {}, {}", path.display(), count(errors, "error"), count(warnings, "warning"))?;
     Ok(code)
+}
+
+/// Who gets how much memory; false if it does not suffice. `partitions` of the source where they are known.
+fn memory(config: &Config, partitions: Option<usize>, out: &mut dyn Write) -> io::Result<bool> {
+    let total = sizing::total(config);
+    if config.memory.budget_bytes.is_none() {
+        writeln!(out, "memory.budget: auto is {}: {}", Mib(total.bytes), total.from)?;
+    }
+    match sizing::divide(config, &total, partitions) {
+        Ok(budget) => writeln!(out, "{budget}")?,
+        Err(refusal) => {
+            writeln!(out, "error: {refusal}\n")?;
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn connect(path: &Path, config: &Config, out: &mut dyn Write) -> io::Result<u8> {
@@ -78,13 +103,16 @@ fn connect(path: &Path, config: &Config, out: &mut dyn Write) -> io::Result<u8> 
         }
     };
     summary(config, &facts, out)?;
+    let partitions = facts.source_partitions().count();
+    let fits = memory(config, (partitions > 0).then_some(partitions), out)?;
     let findings = preflight::judge(config, &facts);
     for finding in &findings {
         writeln!(out, "{finding}")?;
     }
-    let errors = findings.iter().filter(|finding| Finding::is_error(finding)).count();
+    let errors = findings.iter().filter(|finding| Finding::is_error(finding)).count() + usize::from(!fits);
     let verdict = if errors == 0 { "ready" } else { "not ready" };
-    let (errors_in_words, warnings) = (count(errors, "error"), count(findings.len() - errors, "warning"));
+    let (errors_in_words, warnings) =
+        (count(errors, "error"), count(findings.len() + usize::from(!fits) - errors, "warning"));
     writeln!(out, "{} on {}: {verdict}, {errors_in_words}, {warnings}", path.display(), config.kafka.brokers)?;
     Ok(if errors == 0 { 0 } else { 2 })
 }

@@ -4,7 +4,9 @@
 //! not there yet are waited for, not died of.
 
 use super::preflight::{self, ClusterFacts, Severity};
+use super::sizing;
 use crate::broker::TopicPartition;
+use crate::budget::{Memory, Mib, TooSmall};
 use crate::checkpoint::{Checkpoint, Digest};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, StartAt};
@@ -28,12 +30,6 @@ use tokio::runtime::Runtime;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Between two looks at a cluster that is not ready.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A share of the budget for what waits in the clients' queues, all lanes together.
-const QUEUES_SHARE: u64 = 4;
-const QUEUE_BYTES_MIN: u64 = 1 << 20;
-const QUEUE_BYTES_MAX: u64 = 16 << 20;
-/// What the budget is if nobody says.
-const BUDGET_BYTES: u64 = 256 << 20;
 
 /// What `tidemill run` takes.
 #[derive(Debug, clap::Args)]
@@ -57,10 +53,15 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
         version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
     let runtime = surroundings(&config, &shared, &clock)?;
-    let started = start(&config, &mut instance, &shared, clock, arguments.accept_config_change)?;
-    let code = match started {
-        Some(lanes) => until_the_end(lanes, &shared, clock, config.shutdown_timeout),
-        None => 0,
+    let code = match start(&config, &mut instance, &shared, clock, arguments.accept_config_change) {
+        Ok(Some(lanes)) => until_the_end(lanes, &shared, clock, config.shutdown_timeout),
+        Ok(None) => 0,
+        Err(error) if error.is::<TooSmall>() => {
+            tracing::error!("{error}");
+            eprintln!("tidemill: {error}");
+            2
+        }
+        Err(error) => return Err(error),
     };
     runtime.shutdown_background();
     tracing::info!(code, "stopped");
@@ -95,6 +96,16 @@ where
     Ok(runtime)
 }
 
+/// The memory of the process: divided, said, and shown.
+fn memory(config: &Config, shared: &Shared, partitions: usize) -> anyhow::Result<Memory> {
+    let total = sizing::total(config);
+    let memory = Memory::new(sizing::divide(config, &total, Some(partitions))?, &config.memory.pool);
+    let (lanes, pool) = (memory.budget.lanes, memory.budget.limits.ceiling_bytes as u64);
+    tracing::info!(budget = %Mib(total.bytes), from = total.from, lanes, pool = %Mib(pool), "memory is divided");
+    shared.show(&memory)?;
+    Ok(memory)
+}
+
 /// Waits for the cluster, then starts the lanes; `None` if it was told to stop first.
 pub(super) fn start(
     config: &Config,
@@ -117,8 +128,8 @@ pub(super) fn start(
     {
         return Ok(None);
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let count = config.lanes.unwrap_or(cores).min(partitions.len()).max(1);
+    let memory = memory(config, shared, partitions.len())?;
+    let count = memory.budget.lanes;
     let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
     let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();
     for id in stale {
@@ -127,8 +138,6 @@ pub(super) fn start(
             return Ok(None);
         }
     }
-    let budget = config.memory.budget_bytes.unwrap_or(BUDGET_BYTES);
-    let queue = (budget / QUEUES_SHARE / (2 * count as u64)).clamp(QUEUE_BYTES_MIN, QUEUE_BYTES_MAX) as usize;
     let seed = RandomState::new().hash_one(std::process::id());
     let mut lanes = Vec::new();
     for lane in 0..count {
@@ -141,11 +150,10 @@ pub(super) fn start(
             transactional_id: id(lane),
             instance: config.kafka.static_membership.then(|| format!("{}-{lane}", instance.name())),
             commit_timeout: config.commit.timeout,
-            consumer_queue_bytes: queue,
-            producer_queue_bytes: queue,
+            settings: memory.budget.settings,
             compression: config.sink.compression.clone(),
         })?;
-        let options = LaneOptions { seed, accept_digest, ..LaneOptions::new(lane, config) };
+        let options = LaneOptions { seed, accept_digest, ..LaneOptions::within(lane, config, &memory) };
         lanes.push(Lane::new(config.clone(), options, broker, clock));
     }
     instance.record_lanes(count)?;

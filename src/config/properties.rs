@@ -67,7 +67,13 @@ const OWNED: &[Owned] = &[
     ),
     owned(&["compression.codec", "compression.type"], "it has a key of its own", "sink.compression"),
     owned(
-        &["queued.min.messages", "queued.max.messages.kbytes"],
+        &[
+            "queued.min.messages",
+            "queued.max.messages.kbytes",
+            "fetch.max.bytes",
+            "fetch.message.max.bytes",
+            "max.partition.fetch.bytes",
+        ],
         "the queues are a part of the budget",
         "memory.budget",
     ),

@@ -9,6 +9,7 @@ use crate::broker::{
     Broker, CommitOffset, Committed, Event, Outgoing, Outlet, ProduceError, RecordBatch, Slot, Start, TopicId,
     TopicPartition,
 };
+use crate::budget::Settings;
 use crate::config;
 use crate::error::BrokerError;
 use std::collections::HashMap;
@@ -36,10 +37,8 @@ pub struct Options {
     pub instance: Option<String>,
     /// The transaction timeout.
     pub commit_timeout: Duration,
-    /// Bytes that may wait in the consumer's queue.
-    pub consumer_queue_bytes: usize,
-    /// Bytes that may wait in the producer's queue.
-    pub producer_queue_bytes: usize,
+    /// What may wait in the queues of the clients.
+    pub settings: Settings,
     /// `compression.type` of the producer.
     pub compression: String,
 }

@@ -26,6 +26,9 @@ const OWNED: &[(&str, &str)] = &[
     ("enable.partition.eof", "silence is judged at the end of a partition"),
     ("queued.max.messages.kbytes", "it is a share of `memory.budget`"),
     ("queued.min.messages", "it is a share of `memory.budget`"),
+    ("fetch.max.bytes", "it is a share of `memory.budget`"),
+    ("fetch.message.max.bytes", "it is a share of `memory.budget`"),
+    ("max.partition.fetch.bytes", "it is a share of `memory.budget`"),
     ("topic.blacklist", "it keeps tidemill's own outputs out of its input"),
     ("transactional.id", "it follows from group, instance and lane"),
     ("transaction.timeout.ms", "it is `commit.timeout`"),
@@ -107,29 +110,19 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
         ("fetch.queue.backoff.ms", "1"),
         // The mark of a partition's end comes this long after the records.
         ("fetch.wait.max.ms", "20"),
-        // Responses that stay in the processor's cache.
-        ("fetch.message.max.bytes", "1048576"),
-        ("fetch.max.bytes", "4194304"),
         // New partitions and topics are seen within half a minute.
         ("topic.metadata.refresh.interval.ms", "30000"),
     ]));
     if kafka.protocol == Protocol::Classic {
         all.extend(list(&[("session.timeout.ms", "45000")]));
     }
-    let users = pairs([&kafka.properties, &kafka.consumer_properties]);
-    let largest = users.iter().rev().find(|(name, _)| name == "message.max.bytes");
-    if let Some((_, largest)) = largest.filter(|(_, bytes)| bytes.parse().is_ok_and(|bytes: u64| bytes > 4 << 20)) {
-        // librdkafka does not start with less.
-        all.extend(list(&[("fetch.max.bytes", largest)]));
-    }
-    all.extend(users);
+    all.extend(pairs([&kafka.properties, &kafka.consumer_properties]));
     if kafka.protocol == Protocol::Consumer {
         // The broker has these; librdkafka refuses to start with them.
         let brokers = ["session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"];
         all.retain(|(name, _)| !brokers.contains(&name.as_str()));
     }
-    // A queued record costs a few hundred bytes beside its own: the count must be capped as well.
-    let records = (options.consumer_queue_bytes / 512).clamp(1_000, 1_000_000);
+    let settings = &options.settings;
     all.extend(list(&[
         ("group.id", &kafka.group),
         ("enable.auto.commit", "false"),
@@ -137,8 +130,13 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
         ("auto.offset.reset", "error"),
         ("isolation.level", "read_committed"),
         ("enable.partition.eof", "true"),
-        ("queued.min.messages", &records.to_string()),
-        ("queued.max.messages.kbytes", &kib(options.consumer_queue_bytes)),
+        // A queued record costs a few hundred bytes beside its own: the count is capped as well.
+        ("queued.min.messages", &settings.consumer_queue_records.to_string()),
+        ("queued.max.messages.kbytes", &kib(settings.consumer_queue_bytes)),
+        ("fetch.max.bytes", &settings.fetch_bytes.to_string()),
+        ("fetch.message.max.bytes", &settings.partition_fetch_bytes.to_string()),
+        // Means nothing to a consumer, but librdkafka does not start if it is more than `fetch.max.bytes`.
+        ("message.max.bytes", &settings.fetch_bytes.to_string()),
     ]));
     match kafka.protocol {
         Protocol::Classic => all.extend(list(&[("partition.assignment.strategy", "cooperative-sticky")])),
@@ -165,8 +163,8 @@ pub(super) fn producer(options: &Options, isolate: bool) -> Result<Properties, B
         ("transactional.id", &options.transactional_id),
         ("transaction.timeout.ms", &options.commit_timeout.as_millis().to_string()),
         ("delivery.report.only.error", "true"),
-        ("queue.buffering.max.kbytes", &kib(options.producer_queue_bytes)),
-        ("queue.buffering.max.messages", "0"),
+        ("queue.buffering.max.kbytes", &kib(options.settings.producer_queue_bytes)),
+        ("queue.buffering.max.messages", &options.settings.producer_queue_records.to_string()),
         ("compression.type", &options.compression),
     ]));
     if isolate {
@@ -224,13 +222,14 @@ fn pairs<const N: usize>(maps: [&std::collections::BTreeMap<String, String>; N])
     maps.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-fn kib(bytes: usize) -> String {
+fn kib(bytes: u64) -> String {
     (bytes / 1024).max(1).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Settings;
 
     #[test]
     fn librdkafka_knows_every_owned_property_and_no_invented_one() {
@@ -261,8 +260,7 @@ mod tests {
             transactional_id: "id".into(),
             instance: Some("here".into()),
             commit_timeout: std::time::Duration::from_secs(30),
-            consumer_queue_bytes: 1 << 20,
-            producer_queue_bytes: 1 << 20,
+            settings: Settings { fetch_bytes: 128 << 10, ..Settings::default() },
             compression: "lz4".into(),
         }
     }
@@ -277,7 +275,7 @@ mod tests {
             let options = options(protocol);
             let consumer = consumer(&options).unwrap();
             super::super::native::check(&consumer).unwrap();
-            assert_eq!(last(&consumer, "fetch.max.bytes"), Some("9000000"));
+            assert_eq!(last(&consumer, "fetch.max.bytes"), Some("131072"));
             assert_eq!(last(&consumer, "group.instance.id"), Some("here"));
             assert_eq!(last(&consumer, "topic.blacklist"), Some("^out\\.a$,^out\\.b$"));
             let session = (protocol == Protocol::Classic).then_some("7000");

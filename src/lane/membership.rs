@@ -200,6 +200,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     /// A task goes away: its counts stay, its memory is used again.
     fn collect(&mut self, holding: Holding) {
         if let Holding::Running(mut task) = holding {
+            self.pressure.forget(task.slot);
             self.counts.take(&mut task);
             task.drop_state(&mut self.context);
         }

@@ -198,6 +198,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             return Some(soonest);
         }
         if self.tasks().any(Task::is_waiting) {
+            if self.pressure.hurries() {
+                return Some(soonest);
+            }
             return Some(soonest.max(self.tide.began + self.config.commit.interval));
         }
         Some(soonest.max(self.tide.positions_at))

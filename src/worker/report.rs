@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::broker::{Broker, TopicPartition};
 use crate::clock::Clock;
-use crate::lane::{Holding, Lane};
+use crate::lane::{Holding, Lane, Standing};
 use crate::status::{PartitionState, PartitionStatus, Phase};
 use crate::task::{State, Task};
 use std::collections::BTreeSet;
@@ -67,7 +67,7 @@ impl Reporter {
         self.shared.status.lane(self.number, now, phase);
         let mut gone = std::mem::take(&mut self.shown);
         for holding in lane.holdings() {
-            let status = status_of(holding);
+            let status = status_of(holding, holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot)));
             self.shared.metrics.partition(&status);
             gone.remove(&status.partition);
             self.shown.insert(status.partition.clone());
@@ -84,10 +84,10 @@ impl Reporter {
     }
 }
 
-fn status_of(holding: &Holding) -> PartitionStatus {
+fn status_of(holding: &Holding, standing: Standing<'_>) -> PartitionStatus {
     let partition = holding.partition().clone();
     match holding {
-        Holding::Running(task) => running(task),
+        Holding::Running(task) => running(task, standing),
         Holding::Taking { .. } => PartitionStatus { state: PartitionState::Restoring, ..unread(partition) },
         Holding::Refused { why, .. } => {
             let held_because = Some(why.clone());
@@ -96,13 +96,19 @@ fn status_of(holding: &Holding) -> PartitionStatus {
     }
 }
 
-fn running(task: &Task) -> PartitionStatus {
+fn running(task: &Task, standing: Standing<'_>) -> PartitionStatus {
     let (state, restore) = match task.state() {
         State::Live => (PartitionState::Live, None),
         State::Restoring { until, .. } => (PartitionState::Restoring, Some((task.began_at(), until))),
     };
+    let (state, held_because) = match standing {
+        Standing::Goes => (state, None),
+        Standing::Waits => (PartitionState::Paused, None),
+        Standing::Held(why) => (PartitionState::Held, Some(why.to_owned())),
+    };
     PartitionStatus {
         state,
+        held_because,
         watermark_ms: task.watermark_ms(),
         position: task.position(),
         lag: task.lag_records(),

@@ -5,6 +5,7 @@ use crate::kafka::{Kafka, unique};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tidemill::broker::{Event, Headers, RecordBatch, TopicPartition, write_header};
+use tidemill::budget::Settings;
 use tidemill::config::Protocol;
 use tidemill::kafka::{Admin, KafkaBroker, Loader, NewTopic, Options, Reader};
 
@@ -120,8 +121,7 @@ impl Harness for Apache {
             transactional_id: spec.transactional_id.clone(),
             instance: None,
             commit_timeout: spec.transaction_timeout,
-            consumer_queue_bytes: 4 << 20,
-            producer_queue_bytes: 16 << 20,
+            settings: Settings::default(),
             compression: "lz4".into(),
         };
         KafkaBroker::connect(options).expect("a client")

@@ -4,6 +4,7 @@ use crate::kafka::{Kafka, unique};
 use std::time::{Duration, Instant};
 use tidemill::broker::{Broker, CommitOffset, Committed, Event, Headers, Outgoing, Outlet, RecordBatch, Start};
 use tidemill::broker::{TopicPartition, write_header};
+use tidemill::budget::Settings;
 use tidemill::error::{BrokerError, ErrorKind};
 use tidemill::kafka::{KafkaBroker, Loader, Options, Reader};
 
@@ -31,8 +32,7 @@ pub fn options(kafka: &Kafka, topic: &str, sink: &str, group: &str) -> Options {
         transactional_id: unique(group),
         instance: None,
         commit_timeout: Duration::from_secs(10),
-        consumer_queue_bytes: 4 << 20,
-        producer_queue_bytes: 8 << 20,
+        settings: Settings::default(),
         compression: "lz4".into(),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tidemill::broker::{Outlet, TopicPartition};
 use tidemill::config::{Commit, Config, Idle, Kafka, Memory, Pipeline, Protocol, Sink, TimeSource, Topics};
 use tidemill::lane::LaneOptions;
+use tidemill::pool::Limits;
 use tidemill::sim::{ClientOptions, Faults};
 
 pub const GROUP: &str = "group";
@@ -19,6 +20,14 @@ pub const DEAD: &str = "dead";
 pub const SESSION: Duration = Duration::from_secs(6);
 /// A value that the client of a seed with limits cannot send.
 pub const HUGE_BYTES: usize = 8_000;
+
+/// Memory that does not always suffice.
+#[derive(Clone, Copy, Debug)]
+pub struct Tight {
+    pub limits: Limits,
+    /// The lanes are one process, and share it.
+    pub shared: bool,
+}
 
 /// One seed's plan.
 #[derive(Clone, Debug)]
@@ -36,6 +45,8 @@ pub struct Plan {
     pub batch_records: usize,
     pub batch_bytes: usize,
     pub queue_records: usize,
+    /// Until the calm is over at the latest; then everything must go on with more.
+    pub tight: Option<Tight>,
     pub faults: Faults,
     /// Lanes at most at a time.
     pub places: usize,
@@ -89,6 +100,7 @@ impl Plan {
             batch_records: random.pick(&[1, 3, 50, 8192]),
             batch_bytes: random.pick(&[200, 1 << 16, 1 << 16]),
             queue_records: random.pick(&[4, 100, 10_000]),
+            tight: tight(&Random::new(seed ^ 0x706f_6f6c)),
             faults: faults(random),
             places: if rides { 1 } else { random.between(1, 4) as usize },
             restless: random.chance(800),
@@ -179,6 +191,14 @@ impl Plan {
             _ => vec!["^source-.*".to_owned()],
         }
     }
+}
+
+/// A quarter of the seeds have a pool of a few pages.
+fn tight(random: &Random) -> Option<Tight> {
+    let ceiling_bytes = random.pick(&[24 << 10, 48 << 10, 96 << 10, 192 << 10, 384 << 10]);
+    let reserve_bytes = ceiling_bytes / random.pick(&[2, 4, 8]);
+    let tight = Tight { limits: Limits { ceiling_bytes, reserve_bytes }, shared: random.chance(700) };
+    random.chance(250).then_some(tight)
 }
 
 /// Nothing, a storm, or a storm in which each kind of fault has its own strength.

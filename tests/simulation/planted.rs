@@ -40,4 +40,5 @@ planted! {
     a_redelivered_record_taken: RedeliveryTaken,
     a_skipped_record: RecordSkipped,
     silence_believed_without_asking: SilenceBelieved,
+    a_task_without_memory_resumed_too_late: ResumedTooLate,
 }

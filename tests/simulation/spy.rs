@@ -6,7 +6,7 @@ use super::journal::{Journal, Life};
 use super::plan::GROUP;
 use crate::support::generate::Random;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 use tidemill::broker::{
@@ -60,6 +60,8 @@ pub enum Mistake {
     RecordSkipped,
     /// Silence is believed without asking.
     SilenceBelieved,
+    /// A task that waited for memory goes on behind the record that had found none.
+    ResumedTooLate,
 }
 
 /// What all spies of a world share.
@@ -80,6 +82,10 @@ pub struct Spy {
     scratch: RecordBatch,
     /// Of each slot: next offset, and how far offsets are shifted.
     shifts: BTreeMap<Slot, (i64, i64)>,
+    /// Stopped, to go on where they were.
+    paused: BTreeSet<Slot>,
+    /// Partitions are being taken over: who is sought now begins anew.
+    taking: bool,
     is_open: bool,
     /// The transaction must be aborted, the broker says.
     must_abort: bool,
@@ -99,6 +105,8 @@ impl Spy {
             random: Random::new(seed),
             scratch: batch,
             shifts: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            taking: false,
             is_open: false,
             must_abort: false,
             stale: Vec::new(),
@@ -234,6 +242,7 @@ impl Broker for Spy {
     }
 
     fn assign(&mut self, starts: &[Start]) -> Result<(), BrokerError> {
+        self.taking = false;
         for start in starts {
             self.begin_life(start.slot, start.partition.clone());
         }
@@ -245,15 +254,21 @@ impl Broker for Spy {
     }
 
     fn pause(&mut self, slot: Slot) -> Result<(), BrokerError> {
-        self.inner.pause(slot)
+        self.inner.pause(slot)?;
+        self.paused.insert(slot);
+        Ok(())
     }
 
     fn seek(&mut self, slot: Slot, offset: i64) -> Result<(), BrokerError> {
-        if let Some((_, partition)) = self.lives.get(&slot) {
+        let resumed = self.paused.contains(&slot) && !self.taking;
+        if let Some((_, partition)) = self.lives.get(&slot).filter(|_| !resumed) {
             let partition = partition.clone();
             self.begin_life(slot, partition);
         }
-        self.inner.seek(slot, offset)
+        let late = resumed && self.makes(Mistake::ResumedTooLate);
+        self.inner.seek(slot, offset + i64::from(late))?;
+        self.paused.remove(&slot);
+        Ok(())
     }
 
     fn ask_ends(&mut self, slot: Slot) {
@@ -291,6 +306,7 @@ impl Broker for Spy {
     }
 
     fn topic_id(&mut self, topic: &str) -> Result<TopicId, BrokerError> {
+        self.taking = true;
         self.inner.topic_id(topic)
     }
 

@@ -11,11 +11,15 @@ pub struct Tally {
     pub closed_by_watermark: u64,
     pub aborted: u64,
     pub unknown: u64,
+    /// Buffers that found no room, tasks that were held for it, runs that needed more to come to their end.
+    pub refused: u64,
+    pub holds: u64,
+    pub loosened: usize,
 }
 
 impl Tally {
     pub fn add(&mut self, other: &Self) {
-        let Self { lanes, crashes, stops, faults, closed_by_idle, closed_by_watermark, aborted, unknown } = other;
+        let Self { lanes, crashes, stops, faults, closed_by_idle, closed_by_watermark, aborted, unknown, .. } = other;
         self.lanes += lanes;
         self.crashes += crashes;
         self.stops += stops;
@@ -24,5 +28,8 @@ impl Tally {
         self.closed_by_watermark += closed_by_watermark;
         self.aborted += aborted;
         self.unknown += unknown;
+        self.refused += other.refused;
+        self.holds += other.holds;
+        self.loosened += other.loosened;
     }
 }

@@ -3,7 +3,7 @@
 //! One thread and one clock that the world turns. Judges nothing but the lanes' own complaints.
 
 use super::journal::{Journal, Point};
-use super::plan::{DEAD, GROUP, LATE, Plan, SESSION, SINK};
+use super::plan::{DEAD, GROUP, LATE, Plan, SESSION, SINK, Tight};
 use super::script::Writer;
 use super::spy::{Mistake, Spy, Watch};
 use super::tally::Tally;
@@ -13,15 +13,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill::broker::{RecordBatch, TopicPartition};
+use tidemill::budget::Ladder;
 use tidemill::checkpoint::Checkpoint;
 use tidemill::clock::{Clock, ManualClock};
 use tidemill::config::Idle;
 use tidemill::fate::Fate;
 use tidemill::lane::{Holding, Lane, Progress};
 use tidemill::metrics::LaneCounts;
+use tidemill::pool::Pool;
 use tidemill::sim::{Cluster, Faults, Injector};
 use tidemill::task::State;
 
+/// So long a pool that does not suffice may stand still in the calm; then everybody gets more.
+const TIGHT_ROUNDS: usize = 600;
 /// Silence and transactions without an answer take some minutes, bursts of which each window is committed alone an hour.
 const CALM_ROUNDS: usize = 20_000;
 
@@ -43,6 +47,8 @@ pub struct World {
     lanes: usize,
     ids: usize,
     down_until: Duration,
+    /// The memory of each place, or of all of them.
+    memories: Vec<Ladder>,
 }
 
 #[derive(Default)]
@@ -107,7 +113,12 @@ impl World {
             lanes: 0,
             ids: 0,
             down_until: Duration::ZERO,
+            memories: Vec::new(),
         };
+        if let Some(Tight { limits, shared }) = world.plan.tight {
+            let count = if shared { 1 } else { world.places.len() };
+            world.memories = (0..count).map(|_| Ladder::new(Pool::new(limits), None)).collect();
+        }
         world.note();
         world
     }
@@ -211,7 +222,10 @@ impl World {
             _ => {}
         }
         let config = self.plan.config(Arc::new(pipeline));
-        let options = self.plan.lane_options(&config, number, seed);
+        let mut options = self.plan.lane_options(&config, number, seed);
+        if let Some(ladder) = self.memories.get(at % self.memories.len().max(1)) {
+            (options.pool, options.ladder) = (ladder.pool().clone(), ladder.clone());
+        }
         let batch = RecordBatch::new(options.batch_bytes, options.batch_records);
         let spy = Spy::new(client, Rc::clone(&self.watch), number, seed, batch);
         let lane = Lane::new(config, options, spy, self.clock.clone());
@@ -378,9 +392,12 @@ impl World {
         }
         self.plan.faults = Faults::default();
         for round in 0..CALM_ROUNDS {
+            if round == TIGHT_ROUNDS && !self.memories.is_empty() {
+                self.loosen();
+            }
             for at in 0..self.places.len() {
                 match self.places[at].running.take() {
-                    None if at == 0 || round == 0 => self.start(at),
+                    None if at == 0 || round == 0 || round == TIGHT_ROUNDS => self.start(at),
                     None => {}
                     Some(mut running) => match self.step_much(&mut running) {
                         true => self.places[at].running = Some(running),
@@ -396,6 +413,13 @@ impl World {
         let standing: Vec<_> =
             self.places.iter().filter_map(|place| place.running.as_ref()).map(Running::show).collect();
         self.complaints.push(format!("nothing settles: {}", standing.join("; ")));
+    }
+
+    /// The lanes are ended and start again with as much memory as they like.
+    fn loosen(&mut self) {
+        tracing::info!("restart with more memory");
+        self.tally.loosened += 1;
+        self.collect();
     }
 
     /// Every position is at the end, no window is open that silence will close, and no transaction hides results.
@@ -424,6 +448,17 @@ impl World {
         for at in 0..self.places.len() {
             if let Some(running) = self.places[at].running.take() {
                 self.bury(running);
+            }
+        }
+        self.twins.clear();
+        for ladder in std::mem::take(&mut self.memories) {
+            self.tally.holds += ladder.holds();
+            self.tally.refused += ladder.pool().counts().classes.iter().map(|class| class.refused).sum::<u64>();
+            if ladder.held() > 0 || ladder.may_release() {
+                self.complaints.push(format!("lanes that have gone are still counted: {ladder:?}"));
+            }
+            if let Err(away) = ladder.pool().all_home() {
+                self.complaints.push(away);
             }
         }
     }

@@ -32,6 +32,11 @@ impl Worker {
     pub fn start_with(name: &str, file: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
         command.arg("run").arg(file).args(arguments).env_remove("TIDEMILL_LOG");
+        Self::spawn(name, command)
+    }
+
+    /// Starts what the command says.
+    pub fn spawn(name: &str, mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
         let mut child = command.spawn().unwrap();
@@ -109,6 +114,25 @@ impl Worker {
                 && labels.iter().all(|label| line.contains(label))
         });
         series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The most that was ever resident, in bytes; `None` once it has ended.
+    #[allow(dead_code)] // of the programs that have workers, one asks
+    pub fn peak_bytes(&self) -> Option<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// What is resident, in bytes; 0 once it has ended.
+    #[allow(dead_code)]
+    pub fn resident_bytes(&self) -> u64 {
+        self.status("VmRSS:").unwrap_or_default()
+    }
+
+    #[allow(dead_code)]
+    fn status(&self, name: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim_end().parse::<u64>().ok()?.checked_mul(1024)
     }
 
     /// Sends `TERM`, `INT`, `KILL`, `STOP` or `CONT`.

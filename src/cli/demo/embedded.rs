@@ -6,7 +6,9 @@
 use super::show::Show;
 use super::{PARTITIONS, flights};
 use crate::broker::{Broker, Event, Outlet, RecordBatch, Start, TopicPartition};
+use crate::budget::{Budget, Lanes, Memory};
 use crate::cli::run::surroundings;
+use crate::cli::sizing;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::Config;
 use crate::lane::{Lane, LaneOptions, Progress};
@@ -32,7 +34,10 @@ pub(super) fn run(
     let client = load(&cluster, config)?;
     let mut reader = Reader::new(&cluster, &config.sink.topic);
     let runtime = keep.then(|| surroundings(config, shared, &clock)).transpose()?;
-    let mut lane = Lane::new(config.clone(), LaneOptions::new(0, config), client, clock.clone());
+    let total = sizing::total(config);
+    let memory = Memory::new(Budget::of(config, total.bytes, Lanes::Exactly(1))?, &config.memory.pool);
+    shared.show(&memory)?;
+    let mut lane = Lane::new(config.clone(), LaneOptions::within(0, config, &memory), client, clock.clone());
     let mut reporter = Reporter::new(0, shared.clone());
     let began = system.monotonic();
     let (mut last, mut finished) = (began, false);
