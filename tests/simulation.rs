@@ -135,6 +135,9 @@ fn enough(verdicts: &Verdicts, tally: &Tally) {
         ("windows closed by silence", tally.closed_by_idle as usize, 1_000),
         ("aborts", tally.aborted as usize, 2_000),
         ("commits of unknown outcome", tally.unknown as usize, 300),
+        ("buffers without room", tally.refused as usize, 5_000),
+        ("tasks held for want of memory", tally.holds as usize, 100),
+        ("restarts with more memory", tally.loosened, 20),
     ];
     for (what, seen, least) in counts {
         assert!(seen >= least, "only {seen} {what}, {least} are wanted");

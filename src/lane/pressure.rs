@@ -7,12 +7,13 @@
 //! No lane ever waits for memory while another waits for it: reading stops for all only as long as a commit will
 //! release something, and whoever found no room tries again now and then.
 
-use super::{Lane, Stop};
+use super::{Holding, Lane, Stop};
 use crate::broker::{Broker, Slot};
 use crate::budget::{Mib, Step, Voice};
 use crate::clock::Clock;
 use crate::config::WhenFull;
 use crate::error::ErrorKind;
+use crate::pool::Full;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -45,6 +46,8 @@ struct Starved {
     position: i64,
     lent_bytes: usize,
     tries: u32,
+    /// Its windows found no room to close: the next record is not what it waits for.
+    was_blocked: bool,
     /// Why an operator has to do something, once that is so.
     held_because: Option<String>,
 }
@@ -100,6 +103,14 @@ impl Pressure {
     }
 }
 
+impl Starved {
+    /// Nothing for a while, longer each time.
+    fn rest(&self, now: Duration) -> At {
+        let patience = TRY_AFTER * (1 << self.tries.min(12));
+        At::Rest(now + patience.min(TRY_AFTER_MAX))
+    }
+}
+
 impl<B: Broker, C: Clock> Lane<B, C> {
     /// Whether a partition goes on.
     pub fn standing(&self, slot: Slot) -> Standing<'_> {
@@ -132,6 +143,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         } else {
             self.pressure.barren_since.get_or_insert(now);
         }
+        let blocked = |(slot, holding): (&Slot, &Holding)| holding.task().filter(|it| it.is_blocked()).map(|_| *slot);
+        let blocked: Vec<_> = self.holdings.iter().filter_map(blocked).collect();
+        for slot in blocked {
+            if !self.pressure.starved.contains_key(&slot) {
+                self.starve(slot);
+            }
+        }
         let slots: Vec<_> = self.pressure.starved.keys().copied().collect();
         slots.into_iter().try_for_each(|slot| self.tend(slot, now))
     }
@@ -141,11 +159,12 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let now = self.clock.monotonic();
         self.options.ladder.say_full();
         let lent_bytes = self.options.pool.lent_bytes();
-        let Some(task) = self.holdings.get(&slot).and_then(super::Holding::task) else { return };
+        let Some(task) = self.holdings.get(&slot).and_then(Holding::task) else { return };
         let position = task.position();
         let starved = self.pressure.starved.entry(slot).or_insert_with(|| {
             tracing::debug!(partition = %task.partition, position, "no memory for the next record: it waits");
-            Starved { since: now, at: At::Stopping, position, lent_bytes, tries: 0, held_because: None }
+            let was_blocked = task.is_blocked();
+            Starved { since: now, at: At::Stopping, position, lent_bytes, tries: 0, was_blocked, held_because: None }
         });
         (starved.at, starved.lent_bytes) = (At::Stopping, lent_bytes);
         // It has come forward since the last try: that was worth it.
@@ -156,7 +175,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
 
     /// Stopping ⇒ Rest ⇒ Trying ⇒ gone, or Stopping again.
     fn tend(&mut self, slot: Slot, now: Duration) -> Result<(), Stop> {
-        let Some(position) = self.holdings.get(&slot).and_then(super::Holding::task).map(|task| task.position()) else {
+        let Some(position) = self.holdings.get(&slot).and_then(Holding::task).map(|task| task.position()) else {
             self.pressure.forget(slot);
             return Ok(());
         };
@@ -165,15 +184,17 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let worth = self.options.pool.limits().ceiling_bytes / WORTH_A_TRY;
         let Some(starved) = self.pressure.starved.get_mut(&slot) else { return Ok(()) };
         let told = match starved.at {
-            At::Stopping => self.broker.pause(slot).map(|()| {
-                let patience = TRY_AFTER * (1 << starved.tries.min(12));
-                At::Rest(now + patience.min(TRY_AFTER_MAX))
-            }),
+            At::Stopping => self.broker.pause(slot).map(|()| starved.rest(now)),
             At::Rest(until) if !is_busy && (now >= until || lent_bytes + worth <= starved.lent_bytes) => {
                 starved.tries += 1;
-                self.broker.seek(slot, position).map(|()| At::Trying)
+                starved.lent_bytes = lent_bytes;
+                let task = self.holdings.get_mut(&slot).and_then(Holding::task_mut);
+                match task.map_or(Ok(()), |task| task.retry_close(&mut self.context)) {
+                    Ok(()) => self.broker.seek(slot, position).map(|()| At::Trying),
+                    Err(Full) => Ok(starved.rest(now)),
+                }
             }
-            At::Trying if position != starved.position => return self.go_on(slot, now),
+            At::Trying if position != starved.position || starved.was_blocked => return self.go_on(slot, now),
             at => Ok(at),
         };
         match told {
@@ -188,7 +209,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn go_on(&mut self, slot: Slot, now: Duration) -> Result<(), Stop> {
         let Some(starved) = self.pressure.starved.remove(&slot) else { return Ok(()) };
         self.pressure.count_held();
-        let Some(task) = self.holdings.get_mut(&slot).and_then(super::Holding::task_mut) else { return Ok(()) };
+        let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) else { return Ok(()) };
         let waited = now.saturating_sub(starved.since);
         task.discount_silence(waited);
         if starved.held_because.is_some() {
@@ -201,7 +222,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn judge_hold(&mut self, slot: Slot, now: Duration) -> Result<(), Stop> {
         let barren = self.pressure.barren_since.is_some_and(|since| now >= since + BARREN);
         let (Some(starved), Some(task)) =
-            (self.pressure.starved.get_mut(&slot), self.holdings.get(&slot).and_then(super::Holding::task))
+            (self.pressure.starved.get_mut(&slot), self.holdings.get(&slot).and_then(Holding::task))
         else {
             return Ok(());
         };
