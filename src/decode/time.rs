@@ -2,7 +2,7 @@
 //!
 //! Everything is whole numbers: no double, no clock, no time zone but the offset in the text.
 
-use super::number::{self, OutOfRange, Whole};
+use super::number::{self, OutOfRange, Short, Whole};
 use super::string;
 use crate::config::TimeFormat;
 
@@ -33,8 +33,18 @@ pub(super) fn in_range(ms: i128) -> Result<i64, BadTime> {
     }
 }
 
-/// The time in the text of a JSON number.
-pub(super) fn unix(text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTime>, OutOfRange> {
+/// The time in a JSON number; `short` is what [`number::read`] has said of its text.
+#[inline]
+pub(super) fn unix(short: &Short, text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTime>, OutOfRange> {
+    // What nearly all times look like.
+    if let Some(number) = short.whole() {
+        return Ok(in_range(match format {
+            TimeFormat::UnixS => i128::from(number) * 1000,
+            TimeFormat::UnixMs | TimeFormat::Rfc3339 => number.into(),
+            TimeFormat::UnixUs => number.div_euclid(1000).into(),
+            TimeFormat::UnixNs => number.div_euclid(1_000_000).into(),
+        }));
+    }
     Ok(match number::whole(text) {
         Whole::Is(number) => in_range(match format {
             TimeFormat::UnixS => number.saturating_mul(1000),
@@ -43,9 +53,9 @@ pub(super) fn unix(text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTim
             TimeFormat::UnixNs => number.div_euclid(1_000_000),
         }),
         // Only these can be beyond a double: the others are short, or their fraction is checked here too.
-        Whole::Huge => number::to_f64(text).map(|_| Err(BadTime::TooLate))?,
-        Whole::HugeNegative => number::to_f64(text).map(|_| Err(BadTime::BeforeEpoch))?,
-        Whole::Not => number::to_f64(text).map(|_| Err(BadTime::NotWhole))?,
+        Whole::Huge => number::to_f64(&Short::NOT, text).map(|_| Err(BadTime::TooLate))?,
+        Whole::HugeNegative => number::to_f64(&Short::NOT, text).map(|_| Err(BadTime::BeforeEpoch))?,
+        Whole::Not => number::to_f64(&Short::NOT, text).map(|_| Err(BadTime::NotWhole))?,
     })
 }
 
