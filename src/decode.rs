@@ -170,7 +170,13 @@ impl Decoder {
         }
         let time = match self.time {
             Time::Kafka => time::in_range(i128::from(kafka_timestamp_ms)).map_err(|bad| bad_time(bad, None)),
-            Time::Field(slot, format) => field_time(at(&self.found, slot), format, value),
+            Time::Field(slot, format) => {
+                let found = at(&self.found, slot);
+                match found.whole().and_then(|number| time::short(number, format)) {
+                    Some(time_ms) => Ok(time_ms),
+                    None => field_time(found, format, value),
+                }
+            }
         };
         if let Err(reject) = time
             && reject.reason == Reason::NumberOutOfRange
@@ -248,16 +254,17 @@ fn at(found: &[Found], slot: usize) -> &Found {
     found.get(slot).unwrap_or(&Found::MISSING)
 }
 
+#[inline(never)] // rare
 fn field_time(found: &Found, format: TimeFormat, value: &[u8]) -> Result<i64, Reject> {
     let at = found.start;
     match (found.kind, format) {
         (Kind::Missing, _) => Err(bad_time(BadTime::Missing, None)),
         (Kind::Null, _) => Err(bad_time(BadTime::Missing, Some(at))),
-        (Kind::String { .. }, TimeFormat::Rfc3339) => {
-            time::rfc3339(found.inside(value)).map_err(|bad| bad_time(bad, Some(at)))
+        (Kind::String { escaped }, TimeFormat::Rfc3339) => {
+            time::rfc3339(found.inside(value), escaped).map_err(|bad| bad_time(bad, Some(at)))
         }
         (Kind::Number, TimeFormat::UnixS | TimeFormat::UnixMs | TimeFormat::UnixUs | TimeFormat::UnixNs) => {
-            time::unix(&found.short, found.text(value), format)
+            time::unix(found.text(value), format)
                 .map_err(|OutOfRange| out_of_range(at))?
                 .map_err(|bad| bad_time(bad, Some(at)))
         }

@@ -73,6 +73,12 @@ impl Found {
         if self.kind == Kind::Number { self.short.exact() } else { None }
     }
 
+    /// The number, if it is whole and short.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<i64> {
+        if self.kind == Kind::Number { self.short.whole() } else { None }
+    }
+
     /// The bytes as they stand in the value.
     pub(super) fn text<'a>(&self, value: &'a [u8]) -> &'a [u8] {
         value.get(self.start as usize..self.end as usize).unwrap_or_default()

@@ -70,17 +70,31 @@ struct Text<'a> {
 /// Where there should be a digit.
 #[inline(never)] // where most numbers are read, there is no register left for this
 pub(super) fn read(bytes: &[u8], at: u32, short: &mut Short) -> Result<u32, u32> {
+    scan::<true>(bytes, at, short)
+}
+
+/// The same for a number that nobody asks.
+///
+/// # Errors
+/// As above.
+#[inline(never)]
+pub(super) fn skip(bytes: &[u8], at: u32) -> Result<u32, u32> {
+    scan::<false>(bytes, at, &mut { Short::NOT })
+}
+
+#[inline(always)]
+fn scan<const READ: bool>(bytes: &[u8], at: u32, short: &mut Short) -> Result<u32, u32> {
     let negative = byte(bytes, at) == b'-';
     let mut at = at + u32::from(negative);
     let mut run = Run::default();
     if byte(bytes, at) == b'0' {
         at += 1;
     } else {
-        at = run.read(bytes, at)?;
+        at = run.read::<READ>(bytes, at)?;
     }
     let mut scale = 0;
     if byte(bytes, at) == b'.' {
-        let end = run.read(bytes, at + 1)?;
+        let end = run.read::<READ>(bytes, at + 1)?;
         (scale, at) = (at as i32 + 1 - end as i32, end);
     }
     if byte(bytes, at) | 0x20 == b'e' {
@@ -97,7 +111,7 @@ pub(super) fn read(bytes: &[u8], at: u32, short: &mut Short) -> Result<u32, u32>
 fn exponent_of(bytes: &[u8], at: u32) -> Result<(u32, i32), u32> {
     let sign = byte(bytes, at);
     let mut run = Run::default();
-    let end = run.read(bytes, at + u32::from(matches!(sign, b'+' | b'-')))?;
+    let end = run.read::<true>(bytes, at + u32::from(matches!(sign, b'+' | b'-')))?;
     let power = i32::try_from(run.digits).ok().filter(|_| run.length < 9);
     Ok((end, power.map_or(i32::MAX, |power| if sign == b'-' { -power } else { power })))
 }
@@ -168,13 +182,16 @@ impl Short {
 impl Run {
     /// Goes on at `at`, where there must be a digit; the offset after the last.
     #[inline(always)]
-    fn read(&mut self, bytes: &[u8], mut at: u32) -> Result<u32, u32> {
+    fn read<const READ: bool>(&mut self, bytes: &[u8], mut at: u32) -> Result<u32, u32> {
         const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
         let start = at;
         loop {
-            let (digits, length) = words::digits(words::word(bytes, at));
-            let power = POWERS.get(length as usize).copied().unwrap_or(1);
-            self.digits = self.digits.wrapping_mul(power).wrapping_add(digits);
+            let word = words::word(bytes, at);
+            let length = words::digits(word);
+            if READ {
+                let power = POWERS.get(length as usize).copied().unwrap_or(1);
+                self.digits = self.digits.wrapping_mul(power).wrapping_add(words::number(word, length));
+            }
             at += length;
             if length < 8 {
                 break;

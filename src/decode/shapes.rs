@@ -7,7 +7,7 @@
 
 use super::json::{self, Found, Kind};
 use super::number;
-use super::trail::{Scalar, Trail};
+use super::trail::{Scalar, Trail, UNREAD};
 use super::words::{self, byte, word};
 use std::iter::successors;
 use std::ops::Range;
@@ -55,7 +55,7 @@ struct Step {
     tail: u64,
     /// In `words`: what is between.
     middle: Range<usize>,
-    /// Where to note the scalar; or UNREAD, or [`END`].
+    /// Where to note the scalar; or [`UNREAD`], or [`END`].
     slot: usize,
     /// The step after the scalar.
     next: u32,
@@ -86,7 +86,7 @@ impl Shapes {
                 None if step.slot == END && start as usize == bytes.len() => break,
                 None => &mut unread,
             };
-            let Some(end) = scalar(bytes, start, &mut high, place) else { return false };
+            let Some(end) = scalar(bytes, start, step.slot, &mut high, place) else { return false };
             (at, index) = (end, step.next);
         }
         self.hits += 1;
@@ -200,7 +200,7 @@ impl Shapes {
 ///
 /// It writes every part of `place` by itself: a copy of the whole would have to wait for the writes.
 #[inline(always)]
-fn scalar(bytes: &[u8], start: u32, high: &mut bool, place: &mut Found) -> Option<u32> {
+fn scalar(bytes: &[u8], start: u32, slot: usize, high: &mut bool, place: &mut Found) -> Option<u32> {
     let first = byte(bytes, start);
     let end;
     if first == b'"' {
@@ -211,6 +211,9 @@ fn scalar(bytes: &[u8], start: u32, high: &mut bool, place: &mut Found) -> Optio
         end = quote + 1;
         place.kind = Kind::String { escaped: false };
     } else if first <= b'9' {
+        if slot == UNREAD {
+            return number::skip(bytes, start).ok();
+        }
         end = number::read(bytes, start, &mut place.short).ok()?;
         place.kind = Kind::Number;
     } else {

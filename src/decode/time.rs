@@ -33,18 +33,21 @@ pub(super) fn in_range(ms: i128) -> Result<i64, BadTime> {
     }
 }
 
-/// The time in a JSON number; `short` is what [`number::read`] has said of its text.
+/// What nearly all times look like: milliseconds of a whole number of up to 19 digits, if they are in range.
 #[inline]
-pub(super) fn unix(short: &Short, text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTime>, OutOfRange> {
-    // What nearly all times look like.
-    if let Some(number) = short.whole() {
-        return Ok(in_range(match format {
-            TimeFormat::UnixS => i128::from(number) * 1000,
-            TimeFormat::UnixMs | TimeFormat::Rfc3339 => number.into(),
-            TimeFormat::UnixUs => number.div_euclid(1000).into(),
-            TimeFormat::UnixNs => number.div_euclid(1_000_000).into(),
-        }));
-    }
+pub(super) fn short(number: i64, format: TimeFormat) -> Option<i64> {
+    let ms = match format {
+        TimeFormat::UnixS => number.checked_mul(1000)?,
+        TimeFormat::UnixMs => number,
+        TimeFormat::UnixUs => number.div_euclid(1000),
+        TimeFormat::UnixNs => number.div_euclid(1_000_000),
+        TimeFormat::Rfc3339 => return None,
+    };
+    (0..=LAST_MS as i64).contains(&ms).then_some(ms)
+}
+
+/// The time in the text of a JSON number.
+pub(super) fn unix(text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTime>, OutOfRange> {
     Ok(match number::whole(text) {
         Whole::Is(number) => in_range(match format {
             TimeFormat::UnixS => number.saturating_mul(1000),
@@ -60,10 +63,13 @@ pub(super) fn unix(short: &Short, text: &[u8], format: TimeFormat) -> Result<Res
 }
 
 /// The time in the inside of a JSON string, in the form of RFC 3339.
-pub(super) fn rfc3339(inside: &[u8]) -> Result<i64, BadTime> {
-    let mut text = Text { bytes: string::ascii(inside) };
-    let ms = text.date_time().ok_or(BadTime::Format)?;
-    in_range(i128::from(ms))
+pub(super) fn rfc3339(inside: &[u8], escaped: bool) -> Result<i64, BadTime> {
+    let ms = if escaped {
+        Text { bytes: string::ascii(inside) }.date_time()
+    } else {
+        Text { bytes: inside.iter().copied() }.date_time()
+    };
+    in_range(i128::from(ms.ok_or(BadTime::Format)?))
 }
 
 struct Text<I> {

@@ -36,25 +36,26 @@ fn last_word(bytes: &[u8], at: u32) -> u64 {
     }
 }
 
-/// How many digits `word` begins with, and the number they write.
-#[inline]
-pub(super) fn digits(word: u64) -> (u64, u32) {
-    const ZEROS: u64 = u64::MAX / 255 * b'0' as u64;
-    const ABOVE_NINE: u64 = u64::MAX / 255 * (0x80 - 10);
-    const HIGH: u64 = u64::MAX / 255 * 0x80;
-    let values = word ^ ZEROS;
+const ONES: u64 = u64::MAX / 255;
+
+/// How many digits `word` begins with.
+#[inline(always)]
+pub(super) fn digits(word: u64) -> u32 {
+    let values = word ^ (ONES * b'0' as u64);
     // A carry can mark a byte falsely, but only above one that is marked rightly, and only the lowest mark is used.
-    let marks = (values.wrapping_add(ABOVE_NINE) | values) & HIGH;
-    let count = marks.trailing_zeros() / 8;
-    if count == 0 {
-        return (0, 0);
-    }
+    let marks = (values.wrapping_add(ONES * (0x80 - 10)) | values) & (ONES * 0x80);
+    marks.trailing_zeros() / 8
+}
+
+/// The number that the first `count` digits of `word` write, eight at most.
+#[inline(always)]
+pub(super) fn number(word: u64, count: u32) -> u64 {
     // To the upper end, so that zeros stand before the digits; then pairs, fours, all eight.
-    let values = values << (8 * (8 - count));
+    let values = (word ^ (ONES * b'0' as u64)).checked_shl(64 - 8 * count).unwrap_or(0);
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
     let low = (pairs & 0xff_0000_00ff).wrapping_mul(100 + (1_000_000 << 32));
     let high = (pairs >> 16 & 0xff_0000_00ff).wrapping_mul(1 + (10_000 << 32));
-    (low.wrapping_add(high) >> 32, count)
+    low.wrapping_add(high) >> 32
 }
 
 /// Offset of the first quote, backslash or control character from `at`; the length if there is none. `high` becomes true
@@ -154,8 +155,9 @@ mod tests {
             prop_assert_eq!(byte(&bytes, at), eight[0]);
 
             let count = eight.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let number = eight[..count].iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-            prop_assert_eq!(digits(word(&bytes, at)), (number, count as u32));
+            let written = eight[..count].iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+            prop_assert_eq!(digits(word(&bytes, at)), count as u32);
+            prop_assert_eq!(number(word(&bytes, at), count as u32), written);
 
             let length = rest.iter().take_while(|&&byte| !is_special(byte)).count();
             let mut high = false;

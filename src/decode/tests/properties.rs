@@ -140,8 +140,9 @@ proptest! {
     fn the_parts_never_panic_on_text_that_no_reader_accepted(text in "[-+.eE0-9\\\\ud8:TZ \"]{0,40}") {
         let text = text.as_bytes();
         let _ = super::super::number::to_f64(&Short::NOT, text);
-        let _ = super::super::time::unix(&Short::NOT, text, crate::config::TimeFormat::UnixNs);
-        let _ = super::super::time::rfc3339(text);
+        let _ = super::super::time::unix(text, crate::config::TimeFormat::UnixNs);
+        let _ = super::super::time::rfc3339(text, true);
+        let _ = super::super::time::rfc3339(text, false);
         let _ = super::super::string::rewrite(text, 10, &mut Vec::new());
     }
 }
