@@ -7,10 +7,13 @@ mod detail;
 mod json;
 mod number;
 mod paths;
+mod shapes;
 mod string;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trail;
+mod words;
 
 use crate::config::{AggregateKind, Pipeline, TimeFormat, TimeSource};
 use crate::fate::Reason;
@@ -18,17 +21,25 @@ use detail::What;
 use json::{Found, Frame, Kind};
 use number::OutOfRange;
 use paths::Paths;
+use shapes::Shapes;
 use time::BadTime;
+use trail::Trail;
 
 pub use detail::Detail;
 
 /// Largest scalar that `first` and `last` keep: bytes of the decoded string, or of the number's text.
 pub const MAX_SCALAR_BYTES: usize = 256;
 
+/// Kafka's own limit. Below it, offsets are 32 bits wide and do not overflow.
+const SIZE_END: usize = 1 << 31;
+
 /// Reads values; built once from the pipeline, and recycles its scratch from record to record.
 #[derive(Debug)]
 pub struct Decoder {
     paths: Paths,
+    /// What the last records looked like.
+    shapes: Shapes,
+    trail: Trail,
     time: Time,
     /// One for each aggregate, in order.
     readings: Vec<Reading>,
@@ -109,7 +120,7 @@ enum Held {
     Missing,
     Present,
     Number(f64),
-    Text(usize, usize),
+    Text(u32, u32),
     Rewritten(usize, usize),
 }
 
@@ -142,7 +153,8 @@ impl Decoder {
         let found = vec![Found::MISSING; paths.slots()];
         let held = Vec::with_capacity(readings.len());
         let stack = Vec::with_capacity(json::MAX_DEPTH);
-        Self { paths, time, readings, stack, found, held, rewritten: Vec::new() }
+        let (shapes, trail) = (Shapes::new(), Trail::new());
+        Self { paths, shapes, trail, time, readings, stack, found, held, rewritten: Vec::new() }
     }
 
     /// Reads one value. `kafka_timestamp_ms` is the event time if the pipeline says so.
@@ -150,12 +162,21 @@ impl Decoder {
     /// # Errors
     /// The first [`Reason`] that applies, wherever in the value it stands.
     pub fn decode<'a>(&'a mut self, kafka_timestamp_ms: i64, value: &'a [u8]) -> Result<Decoded<'a>, Reject> {
-        self.found.fill(Found::MISSING);
-        json::read(value, &self.paths, &mut self.stack, &mut self.found)
-            .map_err(|detail| Reject { reason: Reason::Malformed, detail })?;
+        if value.len() >= SIZE_END {
+            return Err(Reject { reason: Reason::Malformed, detail: Detail::new(What::TooLarge, None) });
+        }
+        if !self.shapes.read(value, &mut self.found) {
+            self.read_any(value).map_err(|detail| Reject { reason: Reason::Malformed, detail })?;
+        }
         let time = match self.time {
             Time::Kafka => time::in_range(i128::from(kafka_timestamp_ms)).map_err(|bad| bad_time(bad, None)),
-            Time::Field(slot, format) => field_time(self.at(slot), format, value),
+            Time::Field(slot, format) => {
+                let found = at(&self.found, slot);
+                match found.whole().and_then(|number| time::short(number, format)) {
+                    Some(time_ms) => Ok(time_ms),
+                    None => field_time(found, format, value),
+                }
+            }
         };
         if let Err(reject) = time
             && reject.reason == Reason::NumberOutOfRange
@@ -167,8 +188,15 @@ impl Decoder {
         Ok(Decoded { time_ms: time?, bad_field, value, held, rewritten })
     }
 
-    fn at(&self, slot: usize) -> Found {
-        self.found.get(slot).copied().unwrap_or(Found::MISSING)
+    /// Reads a value of a shape that is not known, and learns it.
+    fn read_any(&mut self, value: &[u8]) -> Result<(), Detail> {
+        let learns = self.shapes.learns();
+        let trail = learns.then(|| self.trail.begin());
+        json::read(value, &self.paths, &mut self.stack, &mut self.found, trail)?;
+        if learns {
+            self.shapes.learn(value, &self.trail);
+        }
+        Ok(())
     }
 
     /// Fills `held`; the only error is a number out of range.
@@ -176,19 +204,24 @@ impl Decoder {
         self.held.clear();
         self.rewritten.clear();
         let mut bad_field = None;
-        for aggregate in 0..self.readings.len() {
-            let reading = self.readings.get(aggregate).copied().unwrap_or(Reading::Nothing);
-            let held = match reading {
-                Reading::Nothing => Ok(Held::Missing),
-                Reading::Same(earlier) => Ok(self.held.get(earlier).copied().unwrap_or(Held::Missing)),
-                Reading::Presence(slot) => Ok(presence(self.at(slot))),
-                Reading::Number(slot) => number(self.at(slot), value)?,
-                Reading::Scalar(slot) => scalar(self.at(slot), value, &mut self.rewritten),
-            };
-            self.held.push(held.unwrap_or_else(|detail| {
+        for (aggregate, &reading) in self.readings.iter().enumerate() {
+            let refuse = |detail| {
                 bad_field.get_or_insert(BadField { aggregate, detail });
                 Held::Missing
-            }));
+            };
+            let held = match reading {
+                Reading::Nothing => Held::Missing,
+                Reading::Same(earlier) => self.held.get(earlier).copied().unwrap_or(Held::Missing),
+                Reading::Presence(slot) => presence(at(&self.found, slot)),
+                Reading::Number(slot) => match at(&self.found, slot).exact() {
+                    Some(number) => Held::Number(number),
+                    None => number(at(&self.found, slot), value)?.unwrap_or_else(refuse),
+                },
+                Reading::Scalar(slot) => {
+                    scalar(at(&self.found, slot), value, &mut self.rewritten).unwrap_or_else(refuse)
+                }
+            };
+            self.held.push(held);
         }
         Ok(bad_field)
     }
@@ -211,43 +244,50 @@ impl<'a> Decoded<'a> {
             Held::Missing => Value::Missing,
             Held::Present => Value::Present,
             Held::Number(number) => Value::Number(number),
-            Held::Text(start, end) => Value::Scalar(self.value.get(start..end).unwrap_or_default()),
+            Held::Text(start, end) => Value::Scalar(self.value.get(start as usize..end as usize).unwrap_or_default()),
             Held::Rewritten(start, end) => Value::Scalar(self.rewritten.get(start..end).unwrap_or_default()),
         }
     }
 }
 
-fn field_time(found: Found, format: TimeFormat, value: &[u8]) -> Result<i64, Reject> {
+fn at(found: &[Found], slot: usize) -> &Found {
+    found.get(slot).unwrap_or(&Found::MISSING)
+}
+
+#[inline(never)] // rare
+fn field_time(found: &Found, format: TimeFormat, value: &[u8]) -> Result<i64, Reject> {
     let at = found.start;
     match (found.kind, format) {
         (Kind::Missing, _) => Err(bad_time(BadTime::Missing, None)),
         (Kind::Null, _) => Err(bad_time(BadTime::Missing, Some(at))),
-        (Kind::String { .. }, TimeFormat::Rfc3339) => {
-            time::rfc3339(found.inside(value)).map_err(|bad| bad_time(bad, Some(at)))
+        (Kind::String { escaped }, TimeFormat::Rfc3339) => {
+            time::rfc3339(found.inside(value), escaped).map_err(|bad| bad_time(bad, Some(at)))
         }
         (Kind::Number, TimeFormat::UnixS | TimeFormat::UnixMs | TimeFormat::UnixUs | TimeFormat::UnixNs) => {
             time::unix(found.text(value), format)
                 .map_err(|OutOfRange| out_of_range(at))?
                 .map_err(|bad| bad_time(bad, Some(at)))
         }
-        (Kind::Number, TimeFormat::Rfc3339) if number::to_f64(found.text(value)).is_err() => Err(out_of_range(at)),
-        (found, _) => {
-            Err(Reject { reason: Reason::BadTime, detail: Detail::new(What::NotATime(found, format), Some(at)) })
+        (Kind::Number, TimeFormat::Rfc3339) if number::to_f64(&found.short, found.text(value)).is_err() => {
+            Err(out_of_range(at))
+        }
+        (kind, _) => {
+            Err(Reject { reason: Reason::BadTime, detail: Detail::new(What::NotATime(kind, format), Some(at)) })
         }
     }
 }
 
-fn presence(found: Found) -> Held {
+fn presence(found: &Found) -> Held {
     match found.kind {
         Kind::Missing | Kind::Null => Held::Missing,
         _ => Held::Present,
     }
 }
 
-fn number(found: Found, value: &[u8]) -> Result<Result<Held, Detail>, Reject> {
+fn number(found: &Found, value: &[u8]) -> Result<Result<Held, Detail>, Reject> {
     match found.kind {
         Kind::Missing | Kind::Null => Ok(Ok(Held::Missing)),
-        Kind::Number => match number::to_f64(found.text(value)) {
+        Kind::Number => match number::to_f64(&found.short, found.text(value)) {
             Ok(number) => Ok(Ok(Held::Number(number))),
             Err(OutOfRange) => Err(out_of_range(found.start)),
         },
@@ -255,7 +295,7 @@ fn number(found: Found, value: &[u8]) -> Result<Result<Held, Detail>, Reject> {
     }
 }
 
-fn scalar(found: Found, value: &[u8], rewritten: &mut Vec<u8>) -> Result<Held, Detail> {
+fn scalar(found: &Found, value: &[u8], rewritten: &mut Vec<u8>) -> Result<Held, Detail> {
     let too_long = Detail::new(What::TooLong(found.kind), Some(found.start));
     match found.kind {
         Kind::Missing | Kind::Null => Ok(Held::Missing),
@@ -271,10 +311,10 @@ fn scalar(found: Found, value: &[u8], rewritten: &mut Vec<u8>) -> Result<Held, D
     }
 }
 
-fn out_of_range(at: usize) -> Reject {
+fn out_of_range(at: u32) -> Reject {
     Reject { reason: Reason::NumberOutOfRange, detail: Detail::new(What::NumberOutOfRange, Some(at)) }
 }
 
-fn bad_time(bad: BadTime, at: Option<usize>) -> Reject {
+fn bad_time(bad: BadTime, at: Option<u32>) -> Reject {
     Reject { reason: Reason::BadTime, detail: Detail::new(What::BadTime(bad), at) }
 }

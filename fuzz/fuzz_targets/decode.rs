@@ -1,4 +1,5 @@
-//! Any bytes: the decoder never panics, and accepts exactly the objects that serde_json's grammar accepts.
+//! Any bytes: the decoder never panics, and accepts exactly the objects that serde_json's grammar accepts. What a
+//! decoder has learned from the parts between bars makes no difference to the parts after them.
 
 #![no_main]
 
@@ -7,7 +8,8 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use tidemill::config::{Aggregate, AggregateKind, Idle, Pipeline, StartAt, TimeFormat, TimeSource, Window};
-use tidemill::decode::{Decoder, Reason};
+use tidemill::decode::Decoder;
+use tidemill::fate::Reason;
 
 thread_local! {
     static DECODERS: RefCell<Vec<Decoder>> = RefCell::new(
@@ -36,6 +38,13 @@ fuzz_target!(|value: &[u8]| {
             assert!(object || decoder.decode(0, value).is_err_and(|reject| reject.reason == Reason::Malformed));
         }
     });
+    let mut learned = decoder(TimeFormat::UnixMs);
+    for part in value.split(|&byte| byte == b'|') {
+        let says = |decoder: &mut Decoder| format!("{:?}", decoder.decode(7, part));
+        let general = says(&mut decoder(TimeFormat::UnixMs));
+        assert_eq!(says(&mut learned), general);
+        assert_eq!(says(&mut learned), general);
+    }
 });
 
 fn decoder(format: TimeFormat) -> Decoder {

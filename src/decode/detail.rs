@@ -13,11 +13,12 @@ use crate::config::TimeFormat;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detail {
     what: What,
-    at: Option<usize>,
+    at: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
+    TooLarge,
     NotUtf8,
     Truncated,
     ExpectedObject,
@@ -39,13 +40,13 @@ pub(super) enum What {
 }
 
 impl Detail {
-    pub(super) fn new(what: What, at: Option<usize>) -> Self {
+    pub(super) fn new(what: What, at: Option<u32>) -> Self {
         Self { what, at }
     }
 
     /// Offset in the value, in bytes; `None` for what is not there.
     pub fn at(&self) -> Option<usize> {
-        self.at
+        self.at.map(|at| at as usize)
     }
 }
 
@@ -59,6 +60,7 @@ impl fmt::Display for Detail {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooLarge => f.write_str("2 GiB or more"),
             Self::NotUtf8 => f.write_str("not UTF-8"),
             Self::Truncated => f.write_str("the value ends too early,"),
             Self::ExpectedObject => f.write_str("expected a JSON object"),

@@ -4,8 +4,11 @@
 //! asks what a number or a string means.
 
 use super::detail::{Detail, What};
+use super::number::{self, Short};
 use super::paths::{Paths, ROOT, UNREAD};
 use super::string;
+use super::trail::Trail;
+use super::words;
 
 /// Most levels of objects and arrays; the root is level 1.
 pub(super) const MAX_DEPTH: usize = 128;
@@ -26,8 +29,10 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    /// What it says, if it is a short number.
+    pub(super) short: Short,
 }
 
 /// One open object or array.
@@ -39,39 +44,59 @@ pub(super) struct Frame {
     node: usize,
 }
 
-/// Reads one value; the last of a duplicate member is what remains in `found`, which starts out all missing.
+/// Reads one value; the last of a duplicate member is what remains in `found`. The trail leads past its scalars.
 ///
 /// # Errors
 /// The first place where the value is not one JSON object.
-pub(super) fn read(bytes: &[u8], paths: &Paths, stack: &mut Vec<Frame>, found: &mut [Found]) -> Result<(), Detail> {
+pub(super) fn read(
+    bytes: &[u8],
+    paths: &Paths,
+    stack: &mut Vec<Frame>,
+    found: &mut [Found],
+    trail: Option<&mut Trail>,
+) -> Result<(), Detail> {
     if simdutf8::basic::from_utf8(bytes).is_err() {
-        let at = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), |_| 0);
+        let at = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to() as u32, |_| 0);
         return Err(Detail::new(What::NotUtf8, Some(at)));
     }
     stack.clear();
-    Reader { bytes, at: 0, paths, stack, found }.read()
+    found.fill(Found::MISSING);
+    Reader { bytes, at: 0, paths, stack, found, trail }.read()
 }
 
 impl Found {
-    pub(super) const MISSING: Self = Self { kind: Kind::Missing, start: 0, end: 0 };
+    pub(super) const MISSING: Self = Self { kind: Kind::Missing, start: 0, end: 0, short: Short::NOT };
+
+    /// The double, if this is a number that is easy to round.
+    #[inline]
+    pub(super) fn exact(&self) -> Option<f64> {
+        if self.kind == Kind::Number { self.short.exact() } else { None }
+    }
+
+    /// The number, if it is whole and short.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<i64> {
+        if self.kind == Kind::Number { self.short.whole() } else { None }
+    }
 
     /// The bytes as they stand in the value.
     pub(super) fn text<'a>(&self, value: &'a [u8]) -> &'a [u8] {
-        value.get(self.start..self.end).unwrap_or_default()
+        value.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
     /// The bytes between the quotes of a string.
     pub(super) fn inside<'a>(&self, value: &'a [u8]) -> &'a [u8] {
-        value.get(self.start + 1..self.end.saturating_sub(1)).unwrap_or_default()
+        value.get(self.start as usize + 1..(self.end as usize).saturating_sub(1)).unwrap_or_default()
     }
 }
 
 struct Reader<'a> {
     bytes: &'a [u8],
-    at: usize,
+    at: u32,
     paths: &'a Paths,
     stack: &'a mut Vec<Frame>,
     found: &'a mut [Found],
+    trail: Option<&'a mut Trail>,
 }
 
 impl Reader<'_> {
@@ -96,12 +121,10 @@ impl Reader<'_> {
                 self.space();
             }
             let node = if frame.closer == b'}' { self.name(frame.node)? } else { UNREAD };
-            let start = self.at;
-            let kind = self.value()?;
-            if node != UNREAD {
-                self.note(node, Found { kind, start, end: self.at });
-            }
+            let found @ Found { kind, start, .. } = self.value()?;
+            self.at = found.end;
             opened = matches!(kind, Kind::Object | Kind::Array);
+            self.note(node, found);
             if opened {
                 // `frame` is one level more than the stack holds, the new one another.
                 if self.stack.len() + 2 > MAX_DEPTH {
@@ -115,7 +138,7 @@ impl Reader<'_> {
             }
         }
         self.space();
-        if self.at < self.bytes.len() { Err(self.expected(What::ExpectedNothing)) } else { Ok(()) }
+        if (self.at as usize) < self.bytes.len() { Err(self.expected(What::ExpectedNothing)) } else { Ok(()) }
     }
 
     /// `"name":` and the white space around it; the node of that member.
@@ -125,7 +148,7 @@ impl Reader<'_> {
             return Err(self.expected(What::ExpectedName));
         }
         let start = self.at + 1;
-        let (end, escaped) = string::scan(self.bytes, self.at)?;
+        let (end, escaped) = string::scan(self.bytes, self.at, &mut false)?;
         self.at = end;
         self.space();
         if !self.eat(b':') {
@@ -135,62 +158,30 @@ impl Reader<'_> {
         if parent == UNREAD {
             return Ok(UNREAD);
         }
-        let name = self.bytes.get(start..end - 1).unwrap_or_default();
+        let name = self.bytes.get(start as usize..end as usize - 1).unwrap_or_default();
         Ok(if escaped { self.paths.child_escaped(parent, name) } else { self.paths.child(parent, name) })
     }
 
     /// A scalar up to its end, or only the opening bracket of a container.
     #[inline]
-    fn value(&mut self) -> Result<Kind, Detail> {
-        match self.peek() {
-            b'"' => {
-                let (end, escaped) = string::scan(self.bytes, self.at)?;
-                self.at = end;
-                Ok(Kind::String { escaped })
-            }
-            b'-' | b'0'..=b'9' => self.number(),
-            b'{' => self.advance(1, Kind::Object),
-            b'[' => self.advance(1, Kind::Array),
-            b't' if self.rest().starts_with(b"true") => self.advance(4, Kind::Bool),
-            b'f' if self.rest().starts_with(b"false") => self.advance(5, Kind::Bool),
-            b'n' if self.rest().starts_with(b"null") => self.advance(4, Kind::Null),
-            _ => Err(self.expected(What::ExpectedValue)),
-        }
-    }
-
-    fn number(&mut self) -> Result<Kind, Detail> {
-        self.eat(b'-');
-        // After a leading zero a further digit is where a comma should be.
-        if !self.eat(b'0') {
-            self.digits()?;
-        }
-        if self.eat(b'.') {
-            self.digits()?;
-        }
-        if self.eat(b'e') || self.eat(b'E') {
-            let _sign = self.eat(b'+') || self.eat(b'-');
-            self.digits()?;
-        }
-        Ok(Kind::Number)
-    }
-
-    #[inline]
-    fn digits(&mut self) -> Result<(), Detail> {
-        if !self.peek().is_ascii_digit() {
-            return Err(self.expected(What::ExpectedDigit));
-        }
-        while self.peek().is_ascii_digit() {
-            self.at += 1;
-        }
-        Ok(())
+    fn value(&self) -> Result<Found, Detail> {
+        let (kind, bytes) = match self.peek() {
+            b'{' => (Kind::Object, 1),
+            b'[' => (Kind::Array, 1),
+            _ => return scalar(self.bytes, self.at, &mut false), // UTF-8 is known
+        };
+        Ok(Found { kind, start: self.at, end: self.at + bytes, short: Short::NOT })
     }
 
     /// Replaces whatever an earlier member of the same name had left, at this path and beneath it.
+    #[inline]
     fn note(&mut self, node: usize, new: Found) {
-        let (slot, subtree) = self.paths.slots_of(node);
-        if let Some(old) = self.found.get_mut(subtree) {
-            old.fill(Found::MISSING);
+        let (slot, subtree) = if node == UNREAD { (None, 0..0) } else { self.paths.slots_of(node) };
+        let old = self.found.get_mut(subtree).unwrap_or_default();
+        if let Some(trail) = &mut self.trail {
+            trail.note(slot, new, old);
         }
+        old.fill(Found::MISSING);
         if let Some(found) = slot.and_then(|slot| self.found.get_mut(slot)) {
             *found = new;
         }
@@ -199,13 +190,13 @@ impl Reader<'_> {
     /// The next byte; 0, which no grammar takes, after the last.
     #[inline]
     fn peek(&self) -> u8 {
-        self.bytes.get(self.at).copied().unwrap_or(0)
+        words::byte(self.bytes, self.at)
     }
 
     #[inline]
     fn eat(&mut self, byte: u8) -> bool {
         let is = self.peek() == byte;
-        self.at += usize::from(is);
+        self.at += u32::from(is);
         is
     }
 
@@ -216,17 +207,41 @@ impl Reader<'_> {
         }
     }
 
-    fn advance(&mut self, bytes: usize, kind: Kind) -> Result<Kind, Detail> {
-        self.at += bytes;
-        Ok(kind)
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.bytes.get(self.at..).unwrap_or_default()
-    }
-
     #[cold]
     fn expected(&self, what: What) -> Detail {
-        Detail::new(if self.at < self.bytes.len() { what } else { What::Truncated }, Some(self.at))
+        expected(what, self.bytes, self.at)
     }
+}
+
+/// Reads the string, number or word that begins at `start`. If there is more than ASCII in it, `high` becomes true: it
+/// does not look at UTF-8.
+///
+/// # Errors
+/// The first place where it is none of these.
+pub(super) fn scalar(bytes: &[u8], start: u32, high: &mut bool) -> Result<Found, Detail> {
+    let found = |kind, end| Ok(Found { kind, start, end, short: Short::NOT });
+    let word = words::word(bytes, start);
+    let [first, ..] = word.to_le_bytes();
+    if first == b'"' {
+        let (end, escaped) = string::scan(bytes, start, high)?;
+        return found(Kind::String { escaped }, end);
+    }
+    if first.is_ascii_digit() || first == b'-' {
+        let mut short = Short::NOT;
+        return match number::read(bytes, start, &mut short) {
+            Ok(end) => Ok(Found { kind: Kind::Number, start, end, short }),
+            Err(at) => Err(expected(What::ExpectedDigit, bytes, at)),
+        };
+    }
+    match &word.to_le_bytes() {
+        [b't', b'r', b'u', b'e', ..] => found(Kind::Bool, start + 4),
+        [b'f', b'a', b'l', b's', b'e', ..] => found(Kind::Bool, start + 5),
+        [b'n', b'u', b'l', b'l', ..] => found(Kind::Null, start + 4),
+        _ => Err(expected(What::ExpectedValue, bytes, start)),
+    }
+}
+
+#[cold]
+fn expected(what: What, bytes: &[u8], at: u32) -> Detail {
+    Detail::new(if (at as usize) < bytes.len() { what } else { What::Truncated }, Some(at))
 }

@@ -3,6 +3,7 @@
 //! Everything but [`scan`] takes the bytes between the quotes of a string that `scan` has accepted.
 
 use super::detail::{Detail, What};
+use super::words;
 
 /// A decoded string went over its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +19,14 @@ enum Piece<'a> {
 }
 
 /// Reads the string whose opening quote is at `open`: the offset after its closing quote, and whether it has escapes.
-#[inline]
-pub(super) fn scan(bytes: &[u8], open: usize) -> Result<(usize, bool), Detail> {
-    let mut at = plain_end(bytes, open + 1);
+/// `high` becomes true if there is more than ASCII in it.
+pub(super) fn scan(bytes: &[u8], open: u32, high: &mut bool) -> Result<(u32, bool), Detail> {
+    let mut at = words::plain(bytes, open + 1, high);
     let mut escaped = false;
     loop {
-        match bytes.get(at) {
+        match bytes.get(at as usize) {
             Some(b'"') => return Ok((at + 1, escaped)),
-            Some(b'\\') => at = plain_end(bytes, escape_end(bytes, at)?),
+            Some(b'\\') => at = words::plain(bytes, escape_end(bytes, at)?, high),
             Some(_) => return Err(Detail::new(What::ControlCharacter, Some(at))),
             None => return Err(Detail::new(What::Truncated, Some(at))),
         }
@@ -110,37 +111,11 @@ fn write_escape(unit: u16, out: &mut Vec<u8>) {
     }
 }
 
-/// Offset of the first quote, backslash or control character from `at`; the length if there is none.
-///
-/// Eight bytes at a time: strings are the larger part of most records. A borrow can mark a byte falsely, but only above
-/// one that is marked rightly, and only the lowest mark is used.
-#[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    const QUOTES: u64 = ONES * b'"' as u64;
-    const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-        let word = u64::from_le_bytes(*chunk);
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let marks = (control | zero(word ^ QUOTES) | zero(word ^ BACKSLASHES)) & HIGH;
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        at += 1;
-    }
-    at
-}
-
 /// Offset after the escape whose backslash is at `at`.
-fn escape_end(bytes: &[u8], at: usize) -> Result<usize, Detail> {
-    match bytes.get(at + 1) {
+fn escape_end(bytes: &[u8], at: u32) -> Result<u32, Detail> {
+    match bytes.get(at as usize + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-        Some(b'u') if unit(bytes.get(at..).unwrap_or_default()).is_some() => Ok(at + 6),
+        Some(b'u') if unit(bytes.get(at as usize..).unwrap_or_default()).is_some() => Ok(at + 6),
         _ => Err(Detail::new(What::BadEscape, Some(at))),
     }
 }
@@ -154,7 +129,7 @@ fn unit(bytes: &[u8]) -> Option<u16> {
 fn pieces(inside: &[u8]) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = inside;
     std::iter::from_fn(move || {
-        let plain = plain_end(rest, 0);
+        let plain = words::plain(rest, 0, &mut false) as usize;
         if plain > 0 {
             let (piece, after) = rest.split_at_checked(plain)?;
             rest = after;

@@ -3,6 +3,7 @@
 mod fields;
 mod grammar;
 mod properties;
+mod shapes;
 mod times;
 
 use super::{Decoder, Reject, Value};

@@ -2,7 +2,7 @@
 //!
 //! Everything is whole numbers: no double, no clock, no time zone but the offset in the text.
 
-use super::number::{self, OutOfRange, Whole};
+use super::number::{self, OutOfRange, Short, Whole};
 use super::string;
 use crate::config::TimeFormat;
 
@@ -33,6 +33,19 @@ pub(super) fn in_range(ms: i128) -> Result<i64, BadTime> {
     }
 }
 
+/// What nearly all times look like: milliseconds of a whole number of up to 19 digits, if they are in range.
+#[inline]
+pub(super) fn short(number: i64, format: TimeFormat) -> Option<i64> {
+    let ms = match format {
+        TimeFormat::UnixS => number.checked_mul(1000)?,
+        TimeFormat::UnixMs => number,
+        TimeFormat::UnixUs => number.div_euclid(1000),
+        TimeFormat::UnixNs => number.div_euclid(1_000_000),
+        TimeFormat::Rfc3339 => return None,
+    };
+    (0..=LAST_MS as i64).contains(&ms).then_some(ms)
+}
+
 /// The time in the text of a JSON number.
 pub(super) fn unix(text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTime>, OutOfRange> {
     Ok(match number::whole(text) {
@@ -43,17 +56,20 @@ pub(super) fn unix(text: &[u8], format: TimeFormat) -> Result<Result<i64, BadTim
             TimeFormat::UnixNs => number.div_euclid(1_000_000),
         }),
         // Only these can be beyond a double: the others are short, or their fraction is checked here too.
-        Whole::Huge => number::to_f64(text).map(|_| Err(BadTime::TooLate))?,
-        Whole::HugeNegative => number::to_f64(text).map(|_| Err(BadTime::BeforeEpoch))?,
-        Whole::Not => number::to_f64(text).map(|_| Err(BadTime::NotWhole))?,
+        Whole::Huge => number::to_f64(&Short::NOT, text).map(|_| Err(BadTime::TooLate))?,
+        Whole::HugeNegative => number::to_f64(&Short::NOT, text).map(|_| Err(BadTime::BeforeEpoch))?,
+        Whole::Not => number::to_f64(&Short::NOT, text).map(|_| Err(BadTime::NotWhole))?,
     })
 }
 
 /// The time in the inside of a JSON string, in the form of RFC 3339.
-pub(super) fn rfc3339(inside: &[u8]) -> Result<i64, BadTime> {
-    let mut text = Text { bytes: string::ascii(inside) };
-    let ms = text.date_time().ok_or(BadTime::Format)?;
-    in_range(i128::from(ms))
+pub(super) fn rfc3339(inside: &[u8], escaped: bool) -> Result<i64, BadTime> {
+    let ms = if escaped {
+        Text { bytes: string::ascii(inside) }.date_time()
+    } else {
+        Text { bytes: inside.iter().copied() }.date_time()
+    };
+    in_range(i128::from(ms.ok_or(BadTime::Format)?))
 }
 
 struct Text<I> {

@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
 use super::super::Value;
+use super::super::number::Short;
 use super::{decoder, outcome};
 
 /// JSON text with escapes, odd white space and numbers of any size.
-fn json() -> impl Strategy<Value = String> {
+pub(super) fn json() -> impl Strategy<Value = String> {
     let string =
         r#"([ -!#-\[\]-~é😀]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}){0,12}"#.prop_map(|inside| format!("\"{inside}\""));
     let number = "-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?";
@@ -26,12 +27,12 @@ fn json() -> impl Strategy<Value = String> {
 }
 
 /// A few bytes put in, taken out or written over.
-fn edits() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, u8)>> {
+pub(super) fn edits() -> impl Strategy<Value = Vec<(u8, prop::sample::Index, u8)>> {
     let bytes = b"{}[]\",:\\ue+-.0129tfn \t\n\0\x1f/\x80\xc3\xa9\xff";
     prop::collection::vec((0_u8..3, any::<prop::sample::Index>(), prop::sample::select(&bytes[..])), 0..3)
 }
 
-fn edited(text: String, edits: Vec<(u8, prop::sample::Index, u8)>) -> Vec<u8> {
+pub(super) fn edited(text: String, edits: Vec<(u8, prop::sample::Index, u8)>) -> Vec<u8> {
     let mut bytes = text.into_bytes();
     for (edit, place, byte) in edits {
         match edit {
@@ -138,9 +139,10 @@ proptest! {
     #[test]
     fn the_parts_never_panic_on_text_that_no_reader_accepted(text in "[-+.eE0-9\\\\ud8:TZ \"]{0,40}") {
         let text = text.as_bytes();
-        let _ = super::super::number::to_f64(text);
+        let _ = super::super::number::to_f64(&Short::NOT, text);
         let _ = super::super::time::unix(text, crate::config::TimeFormat::UnixNs);
-        let _ = super::super::time::rfc3339(text);
+        let _ = super::super::time::rfc3339(text, true);
+        let _ = super::super::time::rfc3339(text, false);
         let _ = super::super::string::rewrite(text, 10, &mut Vec::new());
     }
 }
