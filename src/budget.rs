@@ -17,11 +17,11 @@ pub use machine::Machine;
 pub use memory::Memory;
 pub use refusal::TooSmall;
 pub use resident::Resident;
-pub use settings::Settings;
+pub use settings::{RECORD_OVERHEAD_BYTES, Settings};
 
 use crate::config::{Config, Recent};
 use crate::pool::Limits;
-use settings::{RECORD_OVERHEAD_BYTES, record_bytes_max, result_bytes_max};
+use settings::{record_bytes_max, result_bytes_max};
 use std::fmt;
 
 const KIB: u64 = 1 << 10;
