@@ -9,4 +9,4 @@ pub(super) const RESULTS: f64 = 300_000.0;
 /// A lane is planned to this part of its speed: the rest is for catching up after an outage.
 pub(super) const LOAD_SHARE: f64 = 0.7;
 /// Where these numbers come from, for people.
-pub(super) const SOURCE: &str = "assumed of one core; tidemill_poll_records_total shows what yours does";
+pub(super) const SOURCE: &str = "assumed of one core; tidemill_poll_records_total shows yours";

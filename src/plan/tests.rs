@@ -29,7 +29,7 @@ fn plan(window: &str, more: &str, (keys, rate, partitions, skew): (u64, f64, usi
 
 fn shown(plan: &Plan) -> String {
     let text = plan.to_string();
-    for line in text.lines().filter(|line| !line.starts_with([' ', 'e'])) {
+    for line in text.lines().filter(|line| !line.starts_with('e') && !line.starts_with(" =")) {
         assert!(line.chars().count() <= 100, "{line}");
     }
     text
@@ -139,17 +139,25 @@ fn near(found: f64, expected: f64, percent: f64) {
     assert!((found - expected).abs() <= expected * percent / 100.0, "{found}, and not about {expected}");
 }
 
+#[derive(serde::Deserialize)]
+struct Flight<'f> {
+    scheduled: i64,
+    carrier: &'f str,
+    tail: Option<&'f str>,
+}
+
 #[test]
 fn keys_of_flights_are_counted_within_three_percent() {
     let file = std::fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/data/flights-2013.jsonl.zst")).unwrap();
     let text = String::from_utf8(zstd::decode_all(file).unwrap()).unwrap();
-    let flights: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let flights: Vec<Flight<'_>> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let config = config("tumbling: 1d, grace: 1d", "");
-    for (name, known) in [("carrier", 16), ("tail", 4043)] {
-        let keyed = flights.iter().filter_map(|flight| flight[name].as_str());
-        let times = flights.iter().filter(|flight| flight[name].is_string());
-        let times = times.map(|flight| flight["scheduled"].as_i64().unwrap());
-        let (load, distinct) = sampled(&config, keyed.map(str::as_bytes).zip(times));
+    for (by_tail, known) in [(false, 16), (true, 4043)] {
+        let keyed = flights.iter().filter_map(|flight| {
+            let key = if by_tail { flight.tail? } else { flight.carrier };
+            Some((key.as_bytes(), flight.scheduled))
+        });
+        let (load, distinct) = sampled(&config, keyed);
         assert_eq!(distinct, known);
         near(load.keys.distinct(), known as f64, 3.0);
         let rows = load.rows.unwrap();
