@@ -17,7 +17,7 @@ pub use machine::{Auto, Machine};
 pub use memory::Memory;
 pub use refusal::TooSmall;
 pub use resident::Resident;
-pub use settings::Settings;
+pub use settings::{RECORD_OVERHEAD_BYTES, Settings};
 
 use crate::config::{Config, Recent};
 use crate::pool::Limits;

@@ -4,6 +4,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod plan;
 pub mod preflight;
 pub mod run;
 pub mod schema;
@@ -36,6 +37,8 @@ enum Command {
     Run(run::Arguments),
     /// Say everything that is wrong with a pipeline; with --connect, with its topics and brokers as well
     Check(check::Arguments),
+    /// Say what a pipeline will need: memory, time, lanes; from a sample of its topic or from given numbers
+    Plan(plan::Arguments),
     /// Show the group: positions, watermarks, lag, what a restart reads again, who owns what; or reset positions
     State(state::Arguments),
     /// The flights of 2013 through an embedded broker: what tidemill does, in some seconds
@@ -55,6 +58,10 @@ impl Arguments {
             Command::Check(arguments) => {
                 self.logs_if_asked()?;
                 Ok(check::run(arguments, out)?)
+            }
+            Command::Plan(arguments) => {
+                self.logs_if_asked()?;
+                plan::plan(arguments, out)
             }
             Command::State(arguments) => {
                 self.logs_if_asked()?;

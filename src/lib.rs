@@ -52,6 +52,8 @@ pub mod pool;
 
 pub mod budget;
 
+pub mod plan;
+
 pub mod config;
 
 pub mod clock;

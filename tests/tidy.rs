@@ -50,7 +50,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sim", &["logs"]),
     ("http", &["metrics", "status"]),
     ("worker", &["budget", "checkpoint", "http", "instance", "lane", "logs", "metrics", "pool", "status", "task"]),
-    ("plan", &["aggregate", "checkpoint", "pool", "window"]),
+    ("plan", &["aggregate", "budget", "decode", "pool", "window"]),
     ("cli", &["*"]),
     ("main", &["*"]),
 ];

@@ -21,7 +21,7 @@ const MESSAGE_BYTES_MAX: u64 = 1_000_000;
 /// The longest text that `first` and `last` keep.
 const TEXT_BYTES_MAX: u64 = 65_535;
 /// A record that waits in a queue of librdkafka costs this much beside its value (109 bytes measured as 420 in all).
-pub(super) const RECORD_OVERHEAD_BYTES: u64 = 420;
+pub const RECORD_OVERHEAD_BYTES: u64 = 420;
 /// The smallest record that a full fetch response is made of, in bytes; smaller ones cost more than is counted.
 pub(super) const RESPONSE_RECORD_BYTES: u64 = 64;
 

@@ -76,7 +76,7 @@ impl Loader {
     }
 }
 
-/// Reads the committed records of one topic from the beginning; slot = number of the partition.
+/// Reads committed records; of one topic from the beginning ([`Self::open`]), slot = number of the partition.
 pub struct Reader {
     data: DataQueue,
     client: Arc<Client>,
@@ -88,24 +88,31 @@ impl Reader {
     /// # Errors
     /// Fatal: a property is refused.
     pub fn open(kafka: &Kafka, topic: &str, partitions: impl IntoIterator<Item = i32>) -> Result<Self, BrokerError> {
-        let properties = properties::plain_consumer(kafka, "tidemill-reader")?;
-        let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
-        // SAFETY: the client is alive.
-        unsafe { rd::rd_kafka_poll_set_consumer(client.raw()) };
-        let mut data = DataQueue::new(&client)?;
         let topic: Arc<str> = topic.into();
         let start = |number: i32| Start {
             partition: TopicPartition { topic: topic.clone(), partition: number },
             slot: number.unsigned_abs(),
             offset: i64::from(rd::RD_KAFKA_OFFSET_BEGINNING),
         };
-        let starts = partitions.into_iter().map(start).collect::<Vec<_>>();
-        data.add(&starts)?;
+        Self::open_at(kafka, &partitions.into_iter().map(start).collect::<Vec<_>>())
+    }
+
+    /// Creates the client and begins at these places, whatever their topics.
+    ///
+    /// # Errors
+    /// Fatal: a property is refused.
+    pub fn open_at(kafka: &Kafka, starts: &[Start]) -> Result<Self, BrokerError> {
+        let properties = properties::plain_consumer(kafka, "tidemill-reader")?;
+        let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
+        // SAFETY: the client is alive.
+        unsafe { rd::rd_kafka_poll_set_consumer(client.raw()) };
+        let mut data = DataQueue::new(&client)?;
+        data.add(starts)?;
         let list = PartitionList::at(starts.iter().map(|start| (&start.partition, start.offset)))?;
         // SAFETY: client and list are alive; the list is copied.
         let code = unsafe { rd::rd_kafka_assign(client.raw(), list.raw()) };
         if code != super::native::OK {
-            return Err(BrokerError::fatal(format!("cannot read `{topic}`: {}", explain(code))));
+            return Err(BrokerError::fatal(format!("cannot read from a given place: {}", explain(code))));
         }
         Ok(Self { data, client })
     }

@@ -7,10 +7,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-use tidemill::broker::{Broker, Committed, TopicPartition};
+use tidemill::broker::{Broker, Committed, Headers, TopicPartition};
 use tidemill::checkpoint::{Checkpoint, Digest};
 use tidemill::config;
-use tidemill::kafka::NewTopic;
+use tidemill::kafka::{Loader, NewTopic};
 
 /// A pipeline in a file, with topics and a group of its own.
 struct Pipeline {
@@ -308,4 +308,48 @@ fn what_a_transaction_committed_is_resumable() {
     insist("begin", || lane.broker.begin()).unwrap();
     lane.commit(&[position(&pipeline.at(0), 0, &pipeline.checkpoint(0))]).unwrap();
     assert_eq!(pipeline.state()["partitions"][0]["standing"], "resumable");
+}
+
+/// 30,000 records in 300 s of event time, every tenth key twice as often as the others.
+fn load_minutes(pipeline: &Pipeline) {
+    let mut loader = Loader::open(&pipeline.kafka.config(""), &pipeline.source).unwrap();
+    for number in 0..30_000_i64 {
+        let key = format!("key-{}", number % 11 % 10 * 500 + number / 11 % 500);
+        let time_ms = 1_700_000_000_000 + number * 10;
+        loader.send(-1, time_ms, Some(key.as_bytes()), Some(b"{\"v\":1}"), Headers::default()).unwrap();
+    }
+    loader.flush(Duration::from_secs(20)).unwrap();
+}
+
+#[test]
+fn plan_looks_at_the_topic_and_leaves_no_trace_in_the_group() {
+    let pipeline = Pipeline::new("plan");
+    pipeline.create_all(3);
+    let empty = pipeline.run("plan", &["--connect"]);
+    assert!(empty.code == 1 && empty.err.contains("say nothing"), "{empty:?}");
+    load_minutes(&pipeline);
+    let ran = pipeline.run("plan", &["--connect", "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let plan: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let number = |path: &str| plan.pointer(path).and_then(serde_json::Value::as_f64).unwrap();
+    let near = |path: &str, expected: f64| assert!((number(path) / expected - 1.0).abs() < 0.03, "{path}: {plan:#}");
+    near("/load/keys", 5000.0);
+    near("/load/records_per_second", 100.0);
+    near("/load/hottest_key_share", 12.0 / 30_000.0);
+    assert_eq!((number("/load/partitions"), number("/load/sampled/records")), (3.0, 30_000.0));
+    assert_eq!(number("/restore/span_ms"), 7_200_000.0);
+    let few = pipeline.run("plan", &["--connect", "--sample", "3k"]);
+    assert!(few.code == 0 && few.out.contains("by a sample of 3,000 records"), "{few:?}");
+    let state = pipeline.state();
+    assert_eq!(state["members"].as_array().map(Vec::len), Some(0));
+    assert!(state["partitions"].as_array().unwrap().iter().all(|row| row["offset"].is_null()), "{state:#}");
+}
+
+#[test]
+fn a_plan_of_brokers_that_are_away_fails_and_says_where_they_should_be() {
+    let pipeline = Pipeline::new("plan-away");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    pipeline.write(&format!("127.0.0.1:{port}"), "1h");
+    let ran = pipeline.run("plan", &["--connect"]);
+    assert!(ran.code == 1 && ran.err.contains(&format!("cannot ask the brokers at 127.0.0.1:{port}")), "{ran:?}");
 }
