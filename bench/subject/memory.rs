@@ -1,19 +1,20 @@
-//! One variant, measured in a process of its own: what it allocates, holds and faults in is nobody else's.
+//! One variant of the experiment of memory: what it allocates, holds and faults in is nobody else's in this process.
 
-use super::feed::{Feed, STEP_RECORDS, WINDOW_STEPS};
-use super::naive::Naive;
-use super::ours::Ours;
-use super::{Emitted, Subject, Variant};
-use crate::counting;
+mod feed;
+mod naive;
+mod ours;
+
+use crate::broker::RecordBatch;
+use crate::decode::Decoder;
 use crate::stats::Durations;
-use anyhow::ensure;
-use serde::{Deserialize, Serialize};
+use crate::{configured, counting};
+use anyhow::{bail, ensure};
+use feed::{Feed, STEP_RECORDS, WINDOW_STEPS};
+use naive::Naive;
+use ours::Ours;
+use serde::Serialize;
 use std::hint::black_box;
-use std::path::Path;
 use std::time::{Duration, Instant};
-use tidemill::broker::RecordBatch;
-use tidemill::config::{self, Config};
-use tidemill::decode::Decoder;
 
 const PIPELINE: &str = "
 name: memory
@@ -27,32 +28,83 @@ sink: { topic: out }
 /// Steps before anything is measured: pools fill, capacities are found.
 const WARM_UP_STEPS: u64 = 6 * WINDOW_STEPS;
 
+/// Which strategies are on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Strategies {
+    /// Released memory is parked and used again; else every pane takes fresh memory.
+    pools: bool,
+    /// Keys are declared: rows are found by their number, not by an index.
+    dense: bool,
+    /// Closed windows are released together, after the commit; else each as soon as it is encoded.
+    batched: bool,
+    /// Results are encoded from the rows where they lie, into recycled bytes; else rows are copied out.
+    views: bool,
+}
+
+/// A merge path under measurement.
+trait Subject {
+    /// Merges a batch, and emits what it closes.
+    fn step(&mut self, batch: &RecordBatch) -> anyhow::Result<()>;
+
+    /// What came out since the start.
+    fn emitted(&self) -> Emitted;
+}
+
+/// Results that came out, and the bytes of their values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Emitted {
+    results: u64,
+    bytes: u64,
+}
+
+impl Emitted {
+    fn add(&mut self, value: &[u8]) {
+        self.results += 1;
+        self.bytes += value.len() as u64;
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { results: self.results - before.results, bytes: self.bytes - before.bytes }
+    }
+}
+
 /// What one variant did in one round.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Measured {
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Measured {
     /// Records merged for each second that was spent in steps.
-    pub(super) records_per_s: f64,
-    pub(super) p50_us: f64,
-    pub(super) p99_us: f64,
-    pub(super) p999_us: f64,
+    pub(crate) records_per_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
     /// By Rust; there is no C on this path.
-    pub(super) allocations_per_record: f64,
-    pub(super) allocated_bytes_per_record: f64,
+    pub(crate) allocations_per_record: f64,
+    pub(crate) allocated_bytes_per_record: f64,
     /// Most that was ever resident, the bench's own part included, in bytes.
-    pub(super) peak_resident_bytes: f64,
+    pub(crate) peak_resident_bytes: f64,
     /// Pages touched for the first time, for each thousand records.
-    pub(super) faults_per_1000_records: f64,
+    pub(crate) faults_per_1000_records: f64,
     /// What came out while measuring; the same for all that close windows.
-    pub(super) emitted: Emitted,
+    pub(crate) emitted: Emitted,
 }
 
 /// Measures `variant` over so many windows.
-pub(super) fn measure(variant: Variant, keys: u64, windows: u64) -> anyhow::Result<Measured> {
-    let config = configured()?;
-    let mut subject: Box<dyn Subject> = match variant.strategies() {
-        Some(strategies) => Box::new(Ours::new(&config, keys, strategies)),
-        None if variant == Variant::Naive => Box::new(Naive::new(&config.pipeline)),
-        None => Box::new(Decode(Decoder::new(&config.pipeline))),
+///
+/// # Errors
+/// No variant has this name; a record was not merged, or no window closed.
+pub(crate) fn measure(variant: &str, keys: u64, windows: u64) -> anyhow::Result<Measured> {
+    let config = configured("memory", PIPELINE)?;
+    let off = Strategies::default();
+    let ours = |strategies| -> Box<dyn Subject> { Box::new(Ours::new(&config, keys, strategies)) };
+    let mut subject: Box<dyn Subject> = match variant {
+        "decode" => Box::new(Decode(Decoder::new(&config.pipeline))),
+        "naive" => Box::new(Naive::new(&config.pipeline)),
+        "none" => ours(off),
+        "pools" => ours(Strategies { pools: true, ..off }),
+        "dense" => ours(Strategies { dense: true, ..off }),
+        "batched" => ours(Strategies { batched: true, ..off }),
+        "views" => ours(Strategies { views: true, ..off }),
+        "all" => ours(Strategies { pools: true, dense: true, batched: true, views: true }),
+        other => bail!("no variant is called {other}"),
     };
     let mut feed = Feed::new(keys);
     let mut batch = RecordBatch::new(1 << 20, STEP_RECORDS as usize);
@@ -74,7 +126,7 @@ pub(super) fn measure(variant: Variant, keys: u64, windows: u64) -> anyhow::Resu
     let asked = counting::asked().since(before).since(own);
     let usage = usage();
     let emitted = subject.emitted().since(emitted_before);
-    ensure!(variant == Variant::Decode || emitted.results > 0, "no window closed");
+    ensure!(variant == "decode" || emitted.results > 0, "no window closed");
     let percentiles = steps.percentiles();
     let records = (windows * WINDOW_STEPS * STEP_RECORDS) as f64;
     Ok(Measured {
@@ -88,11 +140,6 @@ pub(super) fn measure(variant: Variant, keys: u64, windows: u64) -> anyhow::Resu
         faults_per_1000_records: (usage.ru_minflt - faults_before) as f64 / records * 1000.0,
         emitted,
     })
-}
-
-fn configured() -> anyhow::Result<Config> {
-    let loaded = config::parse("memory", PIPELINE, Path::new(""), &|_| None);
-    loaded.map(|loaded| loaded.config).map_err(|complaints| anyhow::anyhow!("{complaints:?}"))
 }
 
 /// What the system says of this process.
