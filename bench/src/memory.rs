@@ -52,7 +52,7 @@ const VARIANTS: [Variant; 8] = [
 /// What one variant did in one round.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Measured {
-    /// Records merged for each second that was spent in steps.
+    /// Records merged for each second of processor time.
     records_per_s: f64,
     p50_us: f64,
     p99_us: f64,

@@ -13,8 +13,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A commit comes every so many steps: the time of two windows.
-const TIDE_STEPS: u64 = 2 * feed::WINDOW_STEPS;
+/// A commit comes every so many steps: in the time of four windows, as with `commit.interval: 100ms` at this rate.
+const TIDE_STEPS: u64 = 4 * feed::WINDOW_STEPS;
 
 /// Records that a lane looks ahead.
 const AHEAD: usize = 32;
