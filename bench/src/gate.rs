@@ -6,12 +6,13 @@
 mod count;
 
 use crate::report::{self, root};
-use anyhow::{Context, bail, ensure};
+use crate::subject::said;
+use anyhow::{Context, ensure};
 use count::{Counted, count};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Growth that fails, as a share of what it was; the same share less is an improvement worth keeping.
@@ -142,15 +143,6 @@ impl Drop for Checkout {
 
 fn git(args: &[&str]) -> anyhow::Result<String> {
     said(Command::new("git").args(args), root())
-}
-
-/// What a command prints.
-fn said(command: &mut Command, folder: &Path) -> anyhow::Result<String> {
-    let output = command.current_dir(folder).output().with_context(|| format!("{command:?}"))?;
-    if !output.status.success() {
-        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! The bench, one subcommand for each question. It measures and writes; only the gate judges.
 
 use clap::{Parser, Subcommand};
-use tidemill_bench::{counting, gate, memory};
-
-#[global_allocator]
-static ALLOCATOR: counting::Counting = counting::Counting;
+use tidemill_bench::{gate, memory};
 
 /// Measures tidemill, and its rivals on the same input
 #[derive(Parser)]

@@ -1,10 +1,10 @@
-//! Builds the gate's subject in a checkout and counts each of its steps.
+//! Counts each step of the subject of a checkout.
 
-use super::{Instructions, said};
+use super::Instructions;
 use crate::report::root;
+use crate::subject::{self, said};
 use anyhow::{Context, ensure};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -18,22 +18,15 @@ pub(super) struct Counted {
     pub(super) instructions: Instructions,
 }
 
-/// Counts the sources of a checkout. Everything is built below the bench's own target folder: what two checkouts share
-/// is built once.
+/// Counts the sources of a checkout.
 pub(super) fn count(checkout: &Path) -> anyhow::Result<Counted> {
-    let target = root().join("target");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or(OsString::from("cargo")));
-    cargo
-        .args(["build", "--locked", "--quiet", "-p", "tidemill-gate", "--profile", "gate", "--target-dir"])
-        .arg(&target);
-    // The flags of whoever calls would make another program of it.
-    said(cargo.env_remove("RUSTFLAGS"), checkout)?;
+    let program = subject::build(checkout)?;
     let mut counted = Counted { under: surroundings()?, instructions: Instructions::new() };
     for step in STEPS {
-        let out = target.join("gate").join(format!("callgrind.{step}"));
+        let out = program.with_extension(format!("{step}.callgrind"));
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--tool=callgrind", "--quiet", "--toggle-collect=*::collected*"]);
-        valgrind.arg(format!("--callgrind-out-file={}", out.display())).arg(target.join("gate/gate")).arg(step);
+        valgrind.arg(format!("--callgrind-out-file={}", out.display())).arg(&program).args(["gate", step]);
         let told = said(&mut valgrind, checkout).context("valgrind counts the instructions: install it")?;
         let (units, features) = told.split_once(' ').with_context(|| format!("{step} told {told:?}"))?;
         let profile = fs::read_to_string(&out).with_context(|| out.display().to_string())?;

@@ -1,11 +1,11 @@
 //! The table, the plot and the JSON of the experiment.
 
-use super::{Args, Outcome, Variant};
+use super::{Args, DECODE, NAIVE, NONE, Outcome, Variant, WINDOW_RECORDS};
 use crate::plot::{Bars, short};
 use crate::report;
 use std::fmt::Write;
 
-const COMMAND: &str = "cargo run --release -p tidemill-bench -- memory";
+const COMMAND: &str = "cargo run -p tidemill-bench -- memory";
 
 pub(super) fn tell(outcomes: &[Outcome], args: &Args) -> anyhow::Result<()> {
     let mut page = String::new();
@@ -24,7 +24,7 @@ pub(super) fn tell(outcomes: &[Outcome], args: &Args) -> anyhow::Result<()> {
         "Medians of {} rounds of {} records each, on {} ({} cores), {}; written by `{COMMAND}`.\n\n\
          ![Throughput, latency and allocations of each variant](images/memory.svg)",
         args.rounds,
-        grouped(args.windows * super::feed::WINDOW_STEPS * super::feed::STEP_RECORDS),
+        grouped(args.windows * WINDOW_RECORDS),
         machine.processor,
         machine.cores,
         report::Versions::this().rustc
@@ -38,14 +38,14 @@ fn table(outcomes: &[Outcome]) -> String {
     let rate = |variant: Variant| {
         outcomes.iter().find(|it| it.variant == variant).map_or(f64::NAN, |it| it.median.records_per_s)
     };
-    let (naive, none) = (rate(Variant::Naive), rate(Variant::None));
+    let (naive, none) = (rate(NAIVE), rate(NONE));
     let rows: Vec<_> = outcomes
         .iter()
         .map(|Outcome { variant, median, .. }| {
-            let is_path = *variant != Variant::Decode;
+            let is_path = *variant != DECODE;
             let ratio = |to: f64| if is_path { format!("{:.2}×", median.records_per_s / to) } else { String::new() };
             [
-                variant.name().to_owned(),
+                variant.1.to_owned(),
                 short(median.records_per_s),
                 ratio(naive),
                 ratio(none),
@@ -76,7 +76,7 @@ fn table(outcomes: &[Outcome]) -> String {
 }
 
 fn plot(outcomes: &[Outcome]) -> String {
-    let name = |it: &Outcome| format!("{}, {} keys", it.variant.name(), grouped(it.keys));
+    let name = |it: &Outcome| format!("{}, {} keys", it.variant.1, grouped(it.keys));
     let panel = |number: fn(&Outcome) -> f64| outcomes.iter().map(number).collect();
     Bars {
         title: "Strategies of memory, alone and together",

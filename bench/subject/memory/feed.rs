@@ -1,7 +1,8 @@
 //! Records of one partition, made up as they are read and always the same: 200-byte JSON values, uniform keys.
 
+use crate::broker::RecordBatch;
+use crate::mix;
 use std::io::Write;
-use tidemill::broker::RecordBatch;
 
 /// Records of one step.
 pub(super) const STEP_RECORDS: u64 = 1_000;
@@ -56,12 +57,4 @@ impl Feed {
 
 fn name(number: u64) -> String {
     format!("device-{number:06}")
-}
-
-/// SplitMix64 of one number.
-fn mix(number: u64) -> u64 {
-    let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -2,19 +2,22 @@
 //! itself has no switches.
 
 use super::{Emitted, Strategies, Subject, feed};
+use crate::broker::{Committed, RecordBatch, TopicId, TopicPartition};
+use crate::clock::ManualClock;
+use crate::config::Config;
+use crate::encode::Encoder;
+use crate::pool::{Limits, Pool, PoolOptions, Shares};
+use crate::task::{Task, TaskContext};
 use anyhow::bail;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemill::broker::{Committed, RecordBatch, TopicId, TopicPartition};
-use tidemill::clock::ManualClock;
-use tidemill::config::Config;
-use tidemill::encode::Encoder;
-use tidemill::pool::{Limits, Pool, PoolOptions, Shares};
-use tidemill::task::{Task, TaskContext};
 
-/// A commit comes every so many steps: the time of two windows.
-const TIDE_STEPS: u64 = 2 * feed::WINDOW_STEPS;
+/// A commit comes every so many steps: in the time of four windows, as with `commit.interval: 100ms` at this rate.
+const TIDE_STEPS: u64 = 4 * feed::WINDOW_STEPS;
+
+/// Records that a lane looks ahead.
+const AHEAD: usize = 32;
 
 pub(super) struct Ours {
     strategies: Strategies,
@@ -86,7 +89,10 @@ impl Ours {
 
 impl Subject for Ours {
     fn step(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
-        for record in batch.iter() {
+        for (index, record) in batch.iter().enumerate() {
+            if index.is_multiple_of(AHEAD) {
+                self.task.foresee(&self.context, batch.from(index).take(AHEAD));
+            }
             if let Err(unmerged) = self.task.merge(&mut self.context, &record, &self.clock) {
                 bail!("{unmerged}");
             }

@@ -3,16 +3,16 @@
 //! Decoding, hashing, aggregates and numbers in text are tidemill's own, so that only the use of memory differs.
 
 use super::{Emitted, Subject};
+use crate::aggregate::{At, Layout, write_integer};
+use crate::broker::{Record, RecordBatch};
+use crate::config::Pipeline;
+use crate::decode::Decoder;
+use crate::pool::Arena;
+use crate::window::bounds::Bounds;
 use foldhash::quality::FixedState;
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use std::io::Write;
-use tidemill::aggregate::{At, Layout, write_integer};
-use tidemill::broker::{Record, RecordBatch};
-use tidemill::config::Pipeline;
-use tidemill::decode::Decoder;
-use tidemill::pool::Arena;
-use tidemill::window::bounds::Bounds;
 
 type Rows = HashMap<Vec<u8>, Vec<u64>, FixedState>;
 

@@ -1,17 +1,16 @@
-//! The allocator of the bench: tidemill's own, and it counts what a thread asks for. It never fails on its own account.
+//! The allocator: tidemill's own, and it counts what a thread asks for. It never fails on its own account.
 
 use mimalloc::MiMalloc;
-use serde::{Deserialize, Serialize};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 
 /// What a thread has asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asked {
     /// Allocations; one that grows or shrinks counts again.
-    pub allocations: u64,
+    pub(crate) allocations: u64,
     /// Their bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 thread_local! {
@@ -19,20 +18,20 @@ thread_local! {
 }
 
 /// What this thread has asked for since it began.
-pub fn asked() -> Asked {
+pub(crate) fn asked() -> Asked {
     ASKED.get()
 }
 
 impl Asked {
     /// What was asked for since `before`.
-    pub fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         Self { allocations: self.allocations - before.allocations, bytes: self.bytes - before.bytes }
     }
 }
 
-/// The allocator: `#[global_allocator] static ALLOCATOR: Counting = Counting;`.
+/// The allocator.
 #[derive(Debug)]
-pub struct Counting;
+pub(crate) struct Counting;
 
 // SAFETY: every call goes to mimalloc with the same arguments.
 unsafe impl GlobalAlloc for Counting {
@@ -64,22 +63,4 @@ unsafe impl GlobalAlloc for Counting {
 fn note(bytes: usize) {
     let Asked { allocations, bytes: before } = ASKED.get();
     ASKED.set(Asked { allocations: allocations + 1, bytes: before + bytes as u64 });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::hint::black_box;
-
-    #[global_allocator]
-    static ALLOCATOR: Counting = Counting;
-
-    #[test]
-    fn what_this_thread_asks_for_is_counted() {
-        let before = asked();
-        let mut bytes = black_box(vec![0_u8; 100]);
-        bytes.reserve_exact(200);
-        drop(black_box(bytes));
-        assert_eq!(asked().since(before), Asked { allocations: 2, bytes: 400 });
-    }
 }
