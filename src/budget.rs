@@ -21,7 +21,7 @@ pub use settings::Settings;
 
 use crate::config::{Config, Recent};
 use crate::pool::Limits;
-use settings::{RECORD_OVERHEAD_BYTES, record_bytes_max, result_bytes_max};
+use settings::{RECORD_OVERHEAD_BYTES, RESPONSE_RECORD_BYTES, record_bytes_max, result_bytes_max};
 use std::fmt;
 
 const KIB: u64 = 1 << 10;
@@ -35,8 +35,6 @@ const CLIENTS_BYTES: u64 = 3 * MIB / 2;
 const SLACK_SHARE: u64 = 32;
 /// What a lane keeps of each record of its batch beside the bytes: its place, and its columns when it is decoded.
 const BATCH_RECORD_OVERHEAD_BYTES: u64 = 176;
-/// The smallest record that a full fetch response is made of, in bytes; smaller ones cost more than is counted.
-const RESPONSE_RECORD_BYTES: u64 = 64;
 /// A scratch is at least one page.
 const SCRATCH_BYTES_MIN: u64 = 4 * KIB;
 /// The reserve is a tenth of the budget, but no more than a quarter of the pool.

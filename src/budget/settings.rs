@@ -10,22 +10,20 @@ use std::fmt;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// Of what one lane may have in all, its queue of records is this part.
-const QUEUE_SHARE: u64 = 48;
+const QUEUE_SHARE: u64 = 64;
 /// A queue below this waits for the network, one above it only for its own cache misses.
 const QUEUE_BYTES: [u64; 2] = [256 * KIB, 8 * MIB];
 const FETCH_BYTES: [u64; 2] = [128 * KIB, 4 * MIB];
 /// One partition in one response; what stays in the processor's cache.
 const PARTITION_FETCH_BYTES_MAX: u64 = MIB;
-const BATCH_BYTES: [u64; 2] = [128 * KIB, MIB];
-const BATCH_RECORDS: [u64; 2] = [1024, 8192];
 /// What librdkafka's producer takes unless `message.max.bytes` says otherwise.
 const MESSAGE_BYTES_MAX: u64 = 1_000_000;
 /// The longest text that `first` and `last` keep.
 const TEXT_BYTES_MAX: u64 = 65_535;
 /// A record that waits in a queue of librdkafka costs this much beside its value (109 bytes measured as 420 in all).
 pub(super) const RECORD_OVERHEAD_BYTES: u64 = 420;
-/// Of a batch of small records, the bytes of one.
-const BATCH_RECORD_BYTES: u64 = 128;
+/// The smallest record that a full fetch response is made of, in bytes; smaller ones cost more than is counted.
+pub(super) const RESPONSE_RECORD_BYTES: u64 = 64;
 
 /// The limits of one lane's buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +64,9 @@ impl Settings {
         let fetch = within(queue / 4, FETCH_BYTES);
         // A record that the producer takes must find room in an empty queue, or it would wait for ever.
         let producer_queue = queue.max(message_bytes_max + KIB);
-        let batch = within(queue / 4, BATCH_BYTES);
+        // librdkafka hides what is queued while it is drained, and goes on fetching: only a queue that is emptied every
+        // time stays within its limit. So a batch takes what may lie there: the queue, and one response beyond.
+        let batch_records = queue / RECORD_OVERHEAD_BYTES + fetch / RESPONSE_RECORD_BYTES;
         Self {
             consumer_queue_bytes: queue,
             consumer_queue_records: queue / RECORD_OVERHEAD_BYTES,
@@ -74,8 +74,8 @@ impl Settings {
             partition_fetch_bytes: fetch.min(PARTITION_FETCH_BYTES_MAX),
             producer_queue_bytes: producer_queue,
             producer_queue_records: producer_queue / RECORD_OVERHEAD_BYTES,
-            batch_bytes: batch,
-            batch_records: within(batch / BATCH_RECORD_BYTES, BATCH_RECORDS),
+            batch_bytes: queue + fetch,
+            batch_records,
         }
     }
 }

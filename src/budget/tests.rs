@@ -26,8 +26,8 @@ fn a_budget_gives_so_many_lanes_and_so_much_to_the_pool() {
     for (total, wanted, expected) in [
         (16, Lanes::AtMost(1), None),
         (32, Lanes::AtMost(2), Some((1, 6..12))),
-        (32, Lanes::Exactly(2), Some((2, 2..4))),
-        (28, Lanes::Exactly(2), None),
+        (34, Lanes::Exactly(2), Some((2, 2..4))),
+        (32, Lanes::Exactly(2), None),
         (64, Lanes::AtMost(2), Some((2, 20..40))),
         (128, Lanes::AtMost(2), Some((2, 70..100))),
         (256, Lanes::AtMost(2), Some((2, 170..210))),
@@ -104,12 +104,12 @@ fn a_refusal_shows_the_arithmetic_and_the_way_out() {
       clients            3.0 MiB  Kafka clients, idle
       consumer_queues    3.0 MiB  records fetched, and one response
       producer_queues    5.7 MiB  records on their way to the broker
-      batches            2.6 MiB  records polled
+      batches            4.2 MiB  records polled
       scratch            0.2 MiB  the result being encoded
       slack              0.8 MiB  what allocators keep beside it
       pool               2.0 MiB  windows, at the very least
-      sum               31.3 MiB
-    give it 32.0 MiB (`memory.budget: 32MiB`), or fewer `lanes`
+      sum               32.9 MiB
+    give it 34.0 MiB (`memory.budget: 34MiB`), or fewer `lanes`
     ");
 }
 

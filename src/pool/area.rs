@@ -29,7 +29,9 @@ impl Area {
     /// An area for `bytes` at most. Nothing is reserved before its first use.
     pub(super) fn new(class: Class, bytes: usize) -> Self {
         let slots_max = (bytes.min(machine_bytes()) / class.bytes()).min(u32::MAX as usize);
-        let free = Mutex::new(Free::default());
+        // Room for what comes and goes: giving back must not allocate.
+        let given_back = Vec::with_capacity(slots_max.min(1024));
+        let free = Mutex::new(Free { given_back, ..Free::default() });
         Self { class, slots_max, range: OnceLock::new(), held: AtomicUsize::new(0), free }
     }
 

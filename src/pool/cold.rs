@@ -5,6 +5,9 @@ use super::sync::{Mutex, lock};
 use super::{CLASSES, Class};
 use std::collections::VecDeque;
 
+/// Buffers of one class that are parked without growing.
+const SLOTS: usize = 128;
+
 /// The cold tier of a process.
 pub(super) struct Cold {
     max_bytes: usize,
@@ -21,7 +24,9 @@ struct Parked {
 
 impl Cold {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, parked: Mutex::new(Parked::default()) }
+        // Room for what comes and goes: parking must not allocate.
+        let slots = std::array::from_fn(|_| VecDeque::with_capacity(SLOTS));
+        Self { max_bytes, parked: Mutex::new(Parked { slots, ..Parked::default() }) }
     }
 
     pub(super) fn bytes(&self) -> usize {
