@@ -3,34 +3,15 @@
 //! Counts nothing itself, and makes no lane wait. `fixed`, `clients`, the queues, `batches`, `scratch` and `slack` are
 //! given with the bounds that hold them; the pool with what it holds.
 
+use super::family::{self, Family, Kind, Sample, Value, each, one};
 use crate::budget::{Holder, Memory, Resident, Step};
 use crate::pool::{Class, ClassCounts, Tier};
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, GaugeVec, Opts, Registry};
-
-/// One name with all its series.
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    kind: Kind,
-    labels: &'static [&'static str],
-    read: fn(&Memory) -> Vec<Sample>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Gauge,
-    Counter,
-}
-
-/// Values of the labels, and the number.
-type Sample = (Vec<String>, f64);
+use prometheus::Registry;
 
 const CLASS: &[&str] = &["class_bytes"];
 const CLASS_AND_TIER: &[&str] = &["class_bytes", "tier"];
 
-const FAMILIES: &[Family] = &[
+const FAMILIES: &[Family<Memory>] = &[
     Family {
         name: "tidemill_memory_budget_bytes",
         help: "memory.budget as it was read or found: what the process obeys.",
@@ -90,9 +71,7 @@ const FAMILIES: &[Family] = &[
         help: "How often each step was entered, from below or from above.",
         kind: Kind::Counter,
         labels: &["step"],
-        read: |memory| {
-            Step::ALL.map(|step| (vec![step.as_str().to_owned()], memory.ladder.entered(step) as f64)).into()
-        },
+        read: |memory| each(Step::ALL, Step::as_str, |step| memory.ladder.entered(step) as f64),
     },
     Family {
         name: "tidemill_memory_held_tasks",
@@ -182,51 +161,8 @@ const FAMILIES: &[Family] = &[
 
 /// Adds the series of this memory.
 pub(super) fn register(registry: &Registry, memory: &Memory) -> Result<(), prometheus::Error> {
-    let describe = |family: &Family| {
-        let labels = family.labels.iter().map(|label| (*label).to_owned()).collect();
-        Desc::new(family.name.into(), family.help.into(), labels, Default::default())
-    };
-    let descs = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;
-    registry.register(Box::new(Reader { memory: memory.clone(), descs }))
-}
-
-/// Reads everything when it is asked.
-struct Reader {
-    memory: Memory,
-    descs: Vec<Desc>,
-}
-
-impl Collector for Reader {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        FAMILIES.iter().flat_map(|family| family.collect(&self.memory).unwrap_or_default()).collect()
-    }
-}
-
-impl Family {
-    fn collect(&self, memory: &Memory) -> Result<Vec<MetricFamily>, prometheus::Error> {
-        let samples = (self.read)(memory);
-        let opts = Opts::new(self.name, self.help);
-        Ok(match self.kind {
-            Kind::Gauge => {
-                let family = GaugeVec::new(opts, self.labels)?;
-                samples.iter().for_each(|(values, number)| family.with_label_values(values).set(*number));
-                family.collect()
-            }
-            Kind::Counter => {
-                let family = CounterVec::new(opts, self.labels)?;
-                samples.iter().for_each(|(values, number)| family.with_label_values(values).inc_by(*number));
-                family.collect()
-            }
-        })
-    }
-}
-
-fn one(number: f64) -> Vec<Sample> {
-    vec![(Vec::new(), number)]
+    let memory = memory.clone();
+    family::register(registry, FAMILIES, move || Some(memory.clone()))
 }
 
 /// Nothing where the system does not say.
@@ -235,12 +171,15 @@ fn resident(read: impl Fn(Resident) -> f64) -> Vec<Sample> {
 }
 
 fn of_holders(read: impl Fn(Holder) -> u64) -> Vec<Sample> {
-    Holder::ALL.map(|holder| (vec![holder.as_str().to_owned()], read(holder) as f64)).into()
+    each(Holder::ALL, Holder::as_str, |holder| read(holder) as f64)
 }
 
 fn of_classes(memory: &Memory, read: impl Fn(Class, &ClassCounts) -> f64) -> Vec<Sample> {
     let counts = memory.pool.counts();
-    let of = |class: Class| (vec![class.bytes().to_string()], read(class, &counts.classes[class.index()]));
+    let of = |class: Class| {
+        let number = read(class, &counts.classes[class.index()]);
+        (vec![class.bytes().to_string()], Value::Number(number))
+    };
     Class::ALL.map(of).into()
 }
 
@@ -248,7 +187,7 @@ fn of_tiers(memory: &Memory, read: impl Fn(Class, &ClassCounts, usize) -> f64) -
     let counts = memory.pool.counts();
     let of = |class: Class, tier: Tier| {
         let labels = vec![class.bytes().to_string(), tier.name().to_owned()];
-        (labels, read(class, &counts.classes[class.index()], tier as usize))
+        (labels, Value::Number(read(class, &counts.classes[class.index()], tier as usize)))
     };
     Class::ALL.into_iter().flat_map(|class| Tier::ALL.map(|tier| of(class, tier))).collect()
 }

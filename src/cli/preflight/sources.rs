@@ -93,7 +93,7 @@ fn is_kept_long_enough(config: &Config, source: &TopicFacts, findings: &mut Vec<
     let name = &source.name;
     let deletes = source.setting("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
     let needed_ms = needed_ms(config);
-    if let Some(retention_ms) = source.number("retention.ms").filter(|ms| *ms >= 0 && deletes) {
+    if let Some(retention_ms) = source.retention_ms() {
         let mend = || alter(config, name, &format!("retention.ms={}", needed_ms.saturating_add(7 * DAY_MS)));
         let (kept, needed) = (span(retention_ms), span(needed_ms));
         if retention_ms < needed_ms {
