@@ -2,6 +2,10 @@
 //!
 //! Knows the words only. Who meets which fate is decided in decode and task, in the order of `docs/guarantees.md`.
 
+mod behind;
+
+pub use behind::Behind;
+
 use std::fmt;
 
 /// What became of a record; every record read meets exactly one.
@@ -120,18 +124,34 @@ pub struct FateCounts {
     pub merged: u64,
     /// Merged records that came too late for some of their windows; part of `merged`.
     pub partly_late: u64,
+    /// Bytes of keys, values and headers of the records in `read`.
+    pub read_bytes: u64,
+    /// How far behind the watermark records were, merged and late ones.
+    pub behind: Behind,
     refused: [u64; Reason::ALL.len()],
+    refused_bytes: [u64; Reason::ALL.len()],
 }
 
 impl FateCounts {
-    /// Counts one record that was not merged.
-    pub fn refuse(&mut self, reason: Reason) {
+    /// Counts one record of so many bytes that was not merged.
+    pub fn refuse(&mut self, reason: Reason, bytes: u64) {
         self.refused[reason as usize] += 1; // every Reason is below the length of ALL
+        self.refused_bytes[reason as usize] += bytes;
     }
 
     /// Records with this reason.
     pub const fn reason(&self, reason: Reason) -> u64 {
         self.refused[reason as usize]
+    }
+
+    /// Bytes of the records with this reason.
+    pub const fn reason_bytes(&self, reason: Reason) -> u64 {
+        self.refused_bytes[reason as usize]
+    }
+
+    /// Bytes of the records merged.
+    pub fn merged_bytes(&self) -> u64 {
+        self.read_bytes.saturating_sub(self.refused_bytes.iter().sum())
     }
 
     /// Records with this fate.
@@ -147,7 +167,12 @@ impl FateCounts {
         self.read += other.read;
         self.merged += other.merged;
         self.partly_late += other.partly_late;
+        self.read_bytes += other.read_bytes;
+        self.behind.add(&other.behind);
         for (mine, theirs) in self.refused.iter_mut().zip(other.refused) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.refused_bytes.iter_mut().zip(other.refused_bytes) {
             *mine += theirs;
         }
     }
@@ -173,9 +198,10 @@ mod tests {
 
     #[test]
     fn counts_balance_only_if_every_record_met_one_fate() {
-        let mut counts = FateCounts { read: 12, merged: 2, partly_late: 1, ..FateCounts::default() };
+        let mut counts = FateCounts { read: 12, read_bytes: 57, merged: 2, partly_late: 1, ..FateCounts::default() };
         assert!(!counts.balanced());
-        Reason::ALL.into_iter().for_each(|reason| counts.refuse(reason));
+        Reason::ALL.into_iter().for_each(|reason| counts.refuse(reason, 5));
+        assert_eq!((counts.reason_bytes(Reason::Late), counts.merged_bytes()), (5, 7));
         assert!(counts.balanced());
         assert_eq!(Fate::ALL.map(|fate| counts.fate(fate)), [1, 8, 1, 2]);
         let mut twice = counts;

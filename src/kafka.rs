@@ -25,6 +25,7 @@ mod queue;
 mod replies;
 mod requests;
 mod start;
+mod statistics;
 
 pub use admin::{Admin, Log};
 pub use bulk::{Loader, Reader};

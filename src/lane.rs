@@ -171,6 +171,16 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         &mut self.broker
     }
 
+    /// What all its tasks share.
+    pub fn context(&self) -> &TaskContext {
+        &self.context
+    }
+
+    /// What time it is for the lane.
+    pub fn clock(&self) -> &C {
+        &self.clock
+    }
+
     /// What the lane owns.
     pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
         self.holdings.values()
@@ -214,8 +224,8 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.broker.serve(&mut self.events)
         };
         polled.map_err(|error| self.stop("reading", &error))?;
-        self.counts.read_bytes += self.batch.bytes() as u64;
         if !self.batch.is_empty() {
+            self.counts.batches.observe(self.batch.len() as f64);
             self.trouble = None;
         }
         Ok(())

@@ -91,9 +91,38 @@ pub struct PartitionStatus {
     pub held_because: Option<String>,
     /// Panes (slices of event time) that are open, or closed and not committed yet.
     pub open_panes: u64,
+    /// Rows (keys) of those panes.
+    pub rows: u64,
+    /// Windows closed and not committed.
+    pub closed_windows: u64,
+    /// Watermark that closes the oldest open window, in Unix ms; absent while nothing is open.
+    pub due_ms: Option<i64>,
+    /// Age of the last record read while more wait behind it, in ms; 0 while none do; absent until that is known.
+    pub lag_ms: Option<i64>,
+    /// How long until retention may delete a record that is still needed, in ms; absent without a limit.
+    pub headroom_ms: Option<i64>,
 }
 
 impl PartitionStatus {
+    /// A partition of which nothing is known but its state.
+    pub fn new(partition: TopicPartition, state: PartitionState) -> Self {
+        Self {
+            partition,
+            state,
+            watermark_ms: None,
+            position: 0,
+            lag: None,
+            restore: None,
+            held_because: None,
+            open_panes: 0,
+            rows: 0,
+            closed_windows: 0,
+            due_ms: None,
+            lag_ms: None,
+            headroom_ms: None,
+        }
+    }
+
     /// How much of the restore is done, from 0 to 1; 1 when there is nothing to restore.
     pub fn restored_ratio(&self) -> f64 {
         match (self.state, self.restore) {
@@ -221,15 +250,12 @@ mod tests {
     const NOW: Duration = Duration::from_secs(100);
 
     fn partition(number: i32, state: PartitionState) -> PartitionStatus {
+        let partition = TopicPartition { topic: "flights".into(), partition: number };
         PartitionStatus {
-            partition: TopicPartition { topic: "flights".into(), partition: number },
-            state,
-            watermark_ms: None,
             position: 150,
-            lag: None,
             restore: Some((100, 200)),
             held_because: (state == PartitionState::Held).then(|| "its metadata is garbage".to_owned()),
-            open_panes: 0,
+            ..PartitionStatus::new(partition, state)
         }
     }
 

@@ -10,6 +10,7 @@ mod guard;
 mod judge;
 mod point;
 mod rejected;
+mod seen;
 mod shelf;
 mod silence;
 mod unmerged;
@@ -52,6 +53,8 @@ pub struct Task {
     pub gap_offsets: u64,
     /// Records read again to rebuild the open windows.
     pub restored_records: u64,
+    /// How long that took, once it is over.
+    pub restored_in: Option<Duration>,
     /// Late records that no topic was configured for.
     pub dropped_late: u64,
     /// Dead letters that no topic was configured for.
@@ -61,7 +64,11 @@ pub struct Task {
     topic_id: TopicId,
     state: State,
     began_at: i64,
+    /// When the task began, on the monotonic clock.
+    began: Duration,
     position: i64,
+    /// Kafka timestamps of the first and the last record read, in Unix ms; −1 where there is none.
+    read_ms: Option<(i64, i64)>,
     watermark_ms: Option<i64>,
     panes: Panes,
     guard: Guard,
@@ -107,13 +114,16 @@ impl Task {
             closed: VecDeque::new(),
             gap_offsets: 0,
             restored_records: 0,
+            restored_in: None,
             dropped_late: 0,
             dropped_dead: 0,
             dropped_last: None,
             topic_id,
             state: State::Live,
             began_at: offset,
+            began: now,
             position: offset,
+            read_ms: None,
             watermark_ms: None,
             panes: Panes::default(),
             guard: Guard::new(&context.pipeline, Vec::new()),
@@ -148,31 +158,6 @@ impl Task {
         task
     }
 
-    /// What it is doing.
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// First offset that was to be read.
-    pub fn began_at(&self) -> i64 {
-        self.began_at
-    }
-
-    /// Next offset to read.
-    pub fn position(&self) -> i64 {
-        self.position
-    }
-
-    /// The watermark in Unix ms.
-    pub fn watermark_ms(&self) -> Option<i64> {
-        self.watermark_ms
-    }
-
-    /// The open windows.
-    pub fn panes(&self) -> &Panes {
-        &self.panes
-    }
-
     /// Decides the fate of one record.
     ///
     /// # Errors
@@ -191,6 +176,7 @@ impl Task {
         self.gap_offsets += (record.offset - self.position) as u64;
         self.position = record.offset;
         self.reach(record.offset, clock);
+        self.read_ms.get_or_insert((record.timestamp_ms, record.timestamp_ms)).1 = record.timestamp_ms;
         match self.state {
             State::Restoring { same_rules, .. } => {
                 self.restore(context, record, same_rules, clock)?;
@@ -240,6 +226,7 @@ impl Task {
 
     /// A batch is over: quiet begins anew if something was merged.
     pub fn end_batch(&mut self, now: Duration) {
+        self.date_closed(now);
         if std::mem::take(&mut self.merged_in_batch) {
             self.silence.restart(now, self.watermark_ms);
         }
@@ -289,7 +276,9 @@ impl Task {
             && offset >= until
         {
             self.state = State::Live;
-            self.silence.restart(clock.monotonic(), self.watermark_ms);
+            let now = clock.monotonic();
+            self.restored_in = Some(now.saturating_sub(self.began));
+            self.silence.restart(now, self.watermark_ms);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Knows nothing of records. A lane that fails or panics takes the process down with it: half a worker would hold its
 //! partitions and look alive.
 
+mod headroom;
+mod minutes;
 mod report;
 mod signals;
 
@@ -15,9 +17,10 @@ use crate::clock::Clock;
 use crate::lane::{Lane, Progress, Stop};
 use crate::metrics::{LaneCounts, Metrics};
 use crate::status::Status;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,9 +36,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// What health checks and people see.
     pub status: Status,
-    /// Everything counted so far, all lanes together.
-    pub totals: Arc<Mutex<LaneCounts>>,
     memory: Arc<OnceLock<Memory>>,
+    retention: Arc<OnceLock<BTreeMap<String, i64>>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -45,8 +47,8 @@ impl Shared {
         Self {
             metrics,
             status: Status::new(),
-            totals: Arc::default(),
             memory: Arc::default(),
+            retention: Arc::default(),
             stopping: Arc::default(),
         }
     }
@@ -79,7 +81,17 @@ impl Shared {
 
     /// A copy of everything counted so far.
     pub fn totals(&self) -> LaneCounts {
-        self.totals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.metrics.totals()
+    }
+
+    /// How long source topics keep their records, in ms; those without a limit are left out. Said once.
+    pub fn know_retention(&self, retention_ms: BTreeMap<String, i64>) {
+        self.retention.get_or_init(|| retention_ms);
+    }
+
+    /// What is known about one topic.
+    pub fn retention_ms(&self, topic: &str) -> Option<i64> {
+        self.retention.get()?.get(topic).copied()
     }
 }
 

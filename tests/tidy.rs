@@ -46,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "window",
         ],
     ),
-    ("kafka", &["budget", "instance", "logs"]),
+    ("kafka", &["budget", "instance", "logs", "metrics"]),
     ("sim", &["logs"]),
     ("http", &["metrics", "status"]),
     ("worker", &["budget", "checkpoint", "http", "instance", "lane", "logs", "metrics", "pool", "status", "task"]),

@@ -45,6 +45,15 @@ pub struct Record<'a> {
     pub headers: Headers<'a>,
 }
 
+impl Record<'_> {
+    /// Bytes of key, value and headers.
+    #[inline]
+    pub fn bytes(&self) -> u64 {
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        (length(self.key) + length(self.value) + self.headers.0.len()) as u64
+    }
+}
+
 impl RecordBatch {
     /// An empty batch that calls itself full at `bytes_max` bytes or `records_max` records.
     pub fn new(bytes_max: usize, records_max: usize) -> Self {

@@ -47,7 +47,8 @@ pub struct Arguments {
 pub fn demo(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = pipeline()?;
     let mut show = Show::new(arguments.json, arguments.results.as_deref())?;
-    let shared = Shared::new(Metrics::new()?);
+    let shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
+    shared.metrics.show_status(&shared.status)?;
     match &arguments.brokers {
         None => embedded::run(&config, &shared, &mut show, arguments.keep, out),
         Some(brokers) => apache::run(config, brokers, &shared, &mut show, arguments.keep, out),

@@ -74,6 +74,12 @@ impl TopicFacts {
         self.found().map_or(0, |topic| topic.partitions)
     }
 
+    /// How long its records are kept, in ms; `None`: without a limit of time, or unknown.
+    pub fn retention_ms(&self) -> Option<i64> {
+        let deletes = self.setting("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
+        self.number("retention.ms").filter(|ms| *ms >= 0 && deletes)
+    }
+
     /// A setting, unless it is unknown.
     fn setting(&self, name: &str) -> Option<&str> {
         self.config.as_ref().ok()?.get(name).map(String::as_str)

@@ -48,7 +48,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
     let Some(config) = super::load(&arguments.file)? else { return Ok(2) };
     let clock = SystemClock::new();
-    let shared = Shared::new(Metrics::new()?);
+    let shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
+    shared.metrics.show_status(&shared.status)?;
     let mut instance = Instance::claim(&config.kafka.group, &config.kafka.brokers, config.kafka.instance.as_deref())?;
     tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
         version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
@@ -123,6 +124,8 @@ pub(super) fn start(
             Severity::Error | Severity::Warning => tracing::warn!("{finding}"),
         }
     }
+    let retention = facts.sources.iter().filter_map(|topic| Some((topic.name.clone(), topic.retention_ms()?)));
+    shared.know_retention(retention.collect());
     if config.pipeline.start == StartAt::Latest
         && wait_for(shared, clock, || pin(&mut admin, config, &facts))?.is_none()
     {
@@ -152,6 +155,7 @@ pub(super) fn start(
             commit_timeout: config.commit.timeout,
             settings: memory.budget.settings,
             compression: config.sink.compression.clone(),
+            reports: Some(shared.metrics.clients().lane(lane)),
         })?;
         let options = LaneOptions { seed, accept_digest, ..LaneOptions::within(lane, config, &memory) };
         lanes.push(Lane::new(config.clone(), options, broker, clock));

@@ -69,16 +69,9 @@ fn readiness_gives_each_reason_a_line() {
     assert_eq!(server.get("/readyz"), (503, "starting\n".into()));
     server.status.lane(0, Duration::ZERO, Phase::Running);
     assert_eq!(server.get("/readyz"), (200, "ok\n".into()));
-    let held = PartitionStatus {
-        partition: TopicPartition { topic: "flights".into(), partition: 2 },
-        state: PartitionState::Held,
-        watermark_ms: None,
-        position: 0,
-        lag: None,
-        restore: None,
-        held_because: Some("two\nlines".into()),
-        open_panes: 0,
-    };
+    let partition = TopicPartition { topic: "flights".into(), partition: 2 };
+    let held_because = Some("two\nlines".into());
+    let held = PartitionStatus { held_because, ..PartitionStatus::new(partition, PartitionState::Held) };
     server.status.partition(held);
     server.status.drain();
     assert_eq!(server.get("/readyz"), (503, "draining\nheld flights[2] because two lines\n".into()));

@@ -12,6 +12,7 @@ use crate::broker::{
 use crate::budget::Settings;
 use crate::config;
 use crate::error::BrokerError;
+use crate::metrics::ClientReports;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub settings: Settings,
     /// `compression.type` of the producer.
     pub compression: String,
+    /// Where the clients report their statistics to.
+    pub reports: Option<ClientReports>,
 }
 
 impl Options {
@@ -74,7 +77,7 @@ impl KafkaBroker {
     /// # Errors
     /// Fatal: librdkafka refuses a property (the message names it) or a topic.
     pub fn connect(options: Options) -> Result<Self, BrokerError> {
-        let consumer = Consumer::new(&properties::consumer(&options)?, &options.topics)?;
+        let consumer = Consumer::new(&properties::consumer(&options)?, &options.topics, options.reports.clone())?;
         // A producer with properties that are refused should be known before partitions are taken.
         super::native::check(&properties::producer(&options, false)?)?;
         Ok(Self { options, consumer: Some(consumer), producer: None, partitions: HashMap::new() })
@@ -167,7 +170,7 @@ impl Broker for KafkaBroker {
                 .filter_map(|outlet| Some((outlet, self.options.outlet(outlet)?.to_owned())))
                 .collect::<Vec<_>>();
             let properties = properties::producer(&self.options, isolate)?;
-            self.producer = Some(Producer::new(&properties, isolate, &outlets)?);
+            self.producer = Some(Producer::new(&properties, isolate, &outlets, self.options.reports.clone())?);
         }
         self.producer()?.init()
     }

@@ -11,6 +11,7 @@ use super::questions::Questions;
 use super::queue::DataQueue;
 use crate::broker::{Event, RecordBatch, Slot, Start, TopicPartition};
 use crate::error::BrokerError;
+use crate::metrics::ClientReports;
 use rdkafka_sys as rd;
 use std::collections::VecDeque;
 use std::ptr::NonNull;
@@ -54,8 +55,12 @@ impl Consumer {
     ///
     /// # Errors
     /// Fatal: properties or topics are refused. Nothing here waits for a broker.
-    pub(super) fn new(properties: &Properties, topics: &[String]) -> Result<Self, BrokerError> {
-        let client = Client::new(Role::Consumer, properties, Arc::new(Context::default()))?;
+    pub(super) fn new(
+        properties: &Properties,
+        topics: &[String],
+        reports: Option<ClientReports>,
+    ) -> Result<Self, BrokerError> {
+        let client = Client::new(Role::Consumer, properties, Arc::new(Context::reporting(reports)))?;
         // SAFETY: the client is alive; the reference to the consumer queue that comes back is ours.
         let group_queue = unsafe {
             rd::rd_kafka_poll_set_consumer(client.raw());

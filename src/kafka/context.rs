@@ -5,7 +5,9 @@
 
 use super::list::{self, PartitionList};
 use super::native::{Code, OK, Role, explain, name, text};
+use super::statistics;
 use crate::broker::{Event, TopicPartition};
+use crate::metrics::{ClientReports, ClientRole};
 use rdkafka_sys as rd;
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_void};
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Context {
     inbox: Mutex<Inbox>,
     closing: AtomicBool,
+    reports: Option<ClientReports>,
 }
 
 /// What has been called back and not yet been taken.
@@ -32,6 +35,11 @@ pub(super) struct Inbox {
 }
 
 impl Context {
+    /// One whose client's statistics are reported.
+    pub(super) fn reporting(reports: Option<ClientReports>) -> Self {
+        Self { reports, ..Self::default() }
+    }
+
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,10 +60,51 @@ pub(super) unsafe fn set_callbacks(conf: *mut rd::rd_kafka_conf_t, role: Role) {
         rd::rd_kafka_conf_set_log_cb(conf, Some(on_log));
         rd::rd_kafka_conf_set_error_cb(conf, Some(on_error));
         match role {
-            Role::Consumer => rd::rd_kafka_conf_set_rebalance_cb(conf, Some(on_rebalance)),
-            Role::Producer => rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery)),
+            Role::Consumer => {
+                rd::rd_kafka_conf_set_rebalance_cb(conf, Some(on_rebalance));
+                rd::rd_kafka_conf_set_stats_cb(conf, Some(on_consumer_statistics));
+            }
+            Role::Producer => {
+                rd::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
+                rd::rd_kafka_conf_set_stats_cb(conf, Some(on_producer_statistics));
+            }
         }
     }
+}
+
+unsafe extern "C" fn on_consumer_statistics(
+    _: *mut rd::rd_kafka_t,
+    json: *mut c_char,
+    len: usize,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: librdkafka hands out the opaque of `set_callbacks` and a text of this length.
+    unsafe { report(ClientRole::Consumer, json, len, context) }
+}
+
+unsafe extern "C" fn on_producer_statistics(
+    _: *mut rd::rd_kafka_t,
+    json: *mut c_char,
+    len: usize,
+    context: *mut c_void,
+) -> c_int {
+    // SAFETY: as above.
+    unsafe { report(ClientRole::Producer, json, len, context) }
+}
+
+/// Zero: the text stays librdkafka's, to be freed.
+///
+/// # Safety
+/// `context` is a [`Context`], `json` a text of `len` bytes.
+unsafe fn report(role: ClientRole, json: *const c_char, len: usize, context: *const c_void) -> c_int {
+    // SAFETY: by contract.
+    let (context, json) = unsafe { (&*context.cast::<Context>(), std::slice::from_raw_parts(json.cast::<u8>(), len)) };
+    if let Some(reports) = &context.reports
+        && let Some(statistics) = statistics::parse(role, json)
+    {
+        reports.report(role, statistics);
+    }
+    0
 }
 
 unsafe extern "C" fn on_rebalance(

@@ -11,6 +11,7 @@ use super::properties::Properties;
 use super::questions::Questions;
 use crate::broker::{CommitOffset, Outgoing, Outlet, ProduceError};
 use crate::error::{BrokerError, ErrorKind};
+use crate::metrics::ClientReports;
 use rdkafka_sys as rd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,8 +46,9 @@ impl Producer {
         properties: &Properties,
         isolate: bool,
         outlets: &[(Outlet, String)],
+        reports: Option<ClientReports>,
     ) -> Result<Self, BrokerError> {
-        let client = Client::new(Role::Producer, properties, Arc::new(Context::default()))?;
+        let client = Client::new(Role::Producer, properties, Arc::new(Context::reporting(reports)))?;
         let mut topics = Vec::new();
         for (outlet, name) in outlets {
             topics.push((*outlet, Topic::new(&client, name)?));

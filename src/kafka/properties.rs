@@ -101,6 +101,9 @@ fn common(kafka: &Kafka) -> Result<Properties, BrokerError> {
     ]))
 }
 
+/// How often librdkafka says how it is; every producer and consumer of a lane.
+const STATISTICS: (&str, &str) = ("statistics.interval.ms", "5000");
+
 /// A consumer of the group.
 pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
     let kafka = &options.kafka;
@@ -112,6 +115,7 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
         ("fetch.wait.max.ms", "20"),
         // New partitions and topics are seen within half a minute.
         ("topic.metadata.refresh.interval.ms", "30000"),
+        STATISTICS,
     ]));
     if kafka.protocol == Protocol::Classic {
         all.extend(list(&[("session.timeout.ms", "45000")]));
@@ -157,7 +161,7 @@ pub(super) fn producer(options: &Options, isolate: bool) -> Result<Properties, B
     let kafka = &options.kafka;
     let mut all = common(kafka)?;
     // With the default of 100 ms, transactions back to back take 103 ms instead of 9.
-    all.extend(list(&[("retry.backoff.ms", "5")]));
+    all.extend(list(&[("retry.backoff.ms", "5"), STATISTICS]));
     all.extend(pairs([&kafka.properties, &kafka.producer_properties]));
     all.extend(list(&[
         ("transactional.id", &options.transactional_id),
@@ -262,6 +266,7 @@ mod tests {
             commit_timeout: std::time::Duration::from_secs(30),
             settings: Settings { fetch_bytes: 128 << 10, ..Settings::default() },
             compression: "lz4".into(),
+            reports: None,
         }
     }
 

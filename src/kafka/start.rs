@@ -118,7 +118,7 @@ pub fn init_transactional_ids(kafka: &Kafka, ids: &[String], timeout: Duration) 
     for id in ids {
         let deadline = Instant::now() + timeout;
         let properties = properties::transactional(kafka, id)?;
-        let mut producer = Producer::new(&properties, false, &[])?;
+        let mut producer = Producer::new(&properties, false, &[], None)?;
         let outcome = loop {
             match producer.init() {
                 Err(error) if error.kind == ErrorKind::Retry && Instant::now() < deadline => {}

@@ -89,7 +89,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let Some(part) = self.tide.parts.get(index).copied() else { return };
         let Some(offset) = self.tide.offsets.get_mut(index) else { return };
         let Some(task) = self.holdings.get_mut(&part.slot).and_then(super::Holding::task_mut) else { return };
+        let now = self.clock.monotonic();
         for closed in task.closed.iter().take(part.windows) {
+            self.counts.close_latency.took(now.saturating_sub(closed.at.unwrap_or(now)));
             match closed.by {
                 ClosedBy::Watermark => self.counts.closed_by_watermark += closed.table.len() as u64,
                 ClosedBy::Idle => self.counts.closed_by_idle += closed.table.len() as u64,
@@ -241,6 +243,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         match self.broker.produce(&outgoing) {
             Ok(()) => {
                 self.counts.sums_not_finite += not_finite as u64;
+                self.counts.encoded_bytes += scratch.value.len() as u64;
                 Sent::Queued
             }
             Err(ProduceError::Full) => Sent::Full,
@@ -305,6 +308,10 @@ impl LaneCounts {
     pub(super) fn take(&mut self, task: &mut Task) {
         self.fates.add(&std::mem::take(&mut task.counts));
         self.offset_gaps += std::mem::take(&mut task.gap_offsets);
+        self.restored_records += std::mem::take(&mut task.restored_records);
+        if let Some(took) = task.restored_in.take() {
+            self.restores.took(took);
+        }
         self.dropped.late += std::mem::take(&mut task.dropped_late);
         self.dropped.dead_letter += std::mem::take(&mut task.dropped_dead);
     }

@@ -218,13 +218,14 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     pub(super) fn lose_producer(&mut self, doing: &str, error: &BrokerError, verify: bool) -> Result<(), Stop> {
         tracing::warn!(lane = self.options.lane, doing, %error, verify, "producer is replaced");
         self.learn_refusals()?;
-        if verify {
-            self.counts.unknown += 1;
-        } else {
-            self.counts.aborted += 1;
-        }
         // A transaction that took too long was fenced by its own timeout.
         let now = self.clock.monotonic();
+        let took = now.saturating_sub(self.tide.began);
+        if verify {
+            self.counts.unknown.took(took);
+        } else {
+            self.counts.aborted.took(took);
+        }
         if error.fenced && !self.tide.is_overdue(now) && self.tide.fencing.is_duel(now) {
             return Err(Stop(format!(
                 "lane {}: fenced twice without a rebalance ({error}): another worker uses the same transactional \
@@ -324,8 +325,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         match self.broker.commit() {
             Ok(()) => {
                 let took = self.clock.monotonic().saturating_sub(self.tide.began);
-                self.counts.committed += 1;
-                self.counts.commit_durations.observe(took);
+                self.counts.committed.took(took);
                 self.tide.failures = 0;
                 self.tide.fencing.committed();
                 self.trouble = None;
@@ -344,7 +344,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.learn_refusals()?;
         match self.broker.abort() {
             Ok(()) => {
-                self.counts.aborted += 1;
+                self.counts.aborted.took(self.clock.monotonic().saturating_sub(self.tide.began));
                 self.tide.phase = if self.tide.isolate { Phase::Fencing { verify: false } } else { Phase::Idle };
                 Ok(())
             }

@@ -3,34 +3,15 @@
 //! Counts nothing itself, and makes no lane wait. `fixed`, `clients`, the queues, `batches`, `scratch` and `slack` are
 //! given with the bounds that hold them; the pool with what it holds.
 
+use super::family::{self, Family, Kind, Sample, Value, each, one};
 use crate::budget::{Holder, Memory, Resident, Step};
 use crate::pool::{Class, ClassCounts, Tier};
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-use prometheus::{CounterVec, GaugeVec, Opts, Registry};
-
-/// One name with all its series.
-struct Family {
-    name: &'static str,
-    help: &'static str,
-    kind: Kind,
-    labels: &'static [&'static str],
-    read: fn(&Memory) -> Vec<Sample>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Gauge,
-    Counter,
-}
-
-/// Values of the labels, and the number.
-type Sample = (Vec<String>, f64);
+use prometheus::Registry;
 
 const CLASS: &[&str] = &["class_bytes"];
 const CLASS_AND_TIER: &[&str] = &["class_bytes", "tier"];
 
-const FAMILIES: &[Family] = &[
+const FAMILIES: &[Family<Memory>] = &[
     Family {
         name: "tidemill_memory_budget_bytes",
         help: "memory.budget as it was read or found: what the process obeys.",
@@ -90,9 +71,7 @@ const FAMILIES: &[Family] = &[
         help: "How often each step was entered, from below or from above.",
         kind: Kind::Counter,
         labels: &["step"],
-        read: |memory| {
-            Step::ALL.map(|step| (vec![step.as_str().to_owned()], memory.ladder.entered(step) as f64)).into()
-        },
+        read: |memory| each(Step::ALL, Step::as_str, |step| memory.ladder.entered(step) as f64),
     },
     Family {
         name: "tidemill_memory_held_tasks",
@@ -182,51 +161,8 @@ const FAMILIES: &[Family] = &[
 
 /// Adds the series of this memory.
 pub(super) fn register(registry: &Registry, memory: &Memory) -> Result<(), prometheus::Error> {
-    let describe = |family: &Family| {
-        let labels = family.labels.iter().map(|label| (*label).to_owned()).collect();
-        Desc::new(family.name.into(), family.help.into(), labels, Default::default())
-    };
-    let descs = FAMILIES.iter().map(describe).collect::<Result<_, _>>()?;
-    registry.register(Box::new(Reader { memory: memory.clone(), descs }))
-}
-
-/// Reads everything when it is asked.
-struct Reader {
-    memory: Memory,
-    descs: Vec<Desc>,
-}
-
-impl Collector for Reader {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        FAMILIES.iter().flat_map(|family| family.collect(&self.memory).unwrap_or_default()).collect()
-    }
-}
-
-impl Family {
-    fn collect(&self, memory: &Memory) -> Result<Vec<MetricFamily>, prometheus::Error> {
-        let samples = (self.read)(memory);
-        let opts = Opts::new(self.name, self.help);
-        Ok(match self.kind {
-            Kind::Gauge => {
-                let family = GaugeVec::new(opts, self.labels)?;
-                samples.iter().for_each(|(values, number)| family.with_label_values(values).set(*number));
-                family.collect()
-            }
-            Kind::Counter => {
-                let family = CounterVec::new(opts, self.labels)?;
-                samples.iter().for_each(|(values, number)| family.with_label_values(values).inc_by(*number));
-                family.collect()
-            }
-        })
-    }
-}
-
-fn one(number: f64) -> Vec<Sample> {
-    vec![(Vec::new(), number)]
+    let memory = memory.clone();
+    family::register(registry, FAMILIES, move || Some(memory.clone()))
 }
 
 /// Nothing where the system does not say.
@@ -235,12 +171,15 @@ fn resident(read: impl Fn(Resident) -> f64) -> Vec<Sample> {
 }
 
 fn of_holders(read: impl Fn(Holder) -> u64) -> Vec<Sample> {
-    Holder::ALL.map(|holder| (vec![holder.as_str().to_owned()], read(holder) as f64)).into()
+    each(Holder::ALL, Holder::as_str, |holder| read(holder) as f64)
 }
 
 fn of_classes(memory: &Memory, read: impl Fn(Class, &ClassCounts) -> f64) -> Vec<Sample> {
     let counts = memory.pool.counts();
-    let of = |class: Class| (vec![class.bytes().to_string()], read(class, &counts.classes[class.index()]));
+    let of = |class: Class| {
+        let number = read(class, &counts.classes[class.index()]);
+        (vec![class.bytes().to_string()], Value::Number(number))
+    };
     Class::ALL.map(of).into()
 }
 
@@ -248,7 +187,7 @@ fn of_tiers(memory: &Memory, read: impl Fn(Class, &ClassCounts, usize) -> f64) -
     let counts = memory.pool.counts();
     let of = |class: Class, tier: Tier| {
         let labels = vec![class.bytes().to_string(), tier.name().to_owned()];
-        (labels, read(class, &counts.classes[class.index()], tier as usize))
+        (labels, Value::Number(read(class, &counts.classes[class.index()], tier as usize)))
     };
     Class::ALL.into_iter().flat_map(|class| Tier::ALL.map(|tier| of(class, tier))).collect()
 }
@@ -261,48 +200,4 @@ fn accounted(memory: &Memory, holder: Holder) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::budget::{Budget, Lanes};
-    use crate::config;
-    use crate::metrics::Metrics;
-    use crate::pool::Need;
-    use std::path::Path;
-
-    /// The memory of one lane with 64 MiB.
-    pub(in crate::metrics) fn memory() -> Memory {
-        let text = "name: p\nkafka: { brokers: b }\nsource: { topics: [in] }\nwindow: { tumbling: 1h, grace: 1h }\n\
-                    aggregate: { n: count }\nsink: { topic: out }\n";
-        let config = config::parse("p.yaml", text, Path::new("."), &|_| None).unwrap().config;
-        Memory::new(Budget::of(&config, 64 << 20, Lanes::Exactly(1)).unwrap(), &config.memory.pool)
-    }
-
-    #[test]
-    fn what_is_lent_and_the_step_are_seen_at_the_next_scrape() {
-        let memory = memory();
-        let metrics = Metrics::new().unwrap();
-        metrics.show_memory(&memory).unwrap();
-        let value = |series: &str| {
-            let text = metrics.text().unwrap();
-            let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == series));
-            line.unwrap_or_else(|| panic!("no {series} in {text}")).rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
-        };
-        let lent = r#"tidemill_release_pool_lent_bytes{class_bytes="65536"}"#;
-        assert_eq!(value(lent), 0.0);
-        let mut hot = memory.pool.hot();
-        let lease = hot.acquire(Class::within(65536), Need::Merge).unwrap();
-        assert_eq!((value(lent), value(r#"tidemill_memory_accounted_bytes{holder="pool"}"#)), (65536.0, 65536.0));
-        hot.release(lease);
-        assert_eq!(value(lent), 0.0);
-        assert_eq!(value(r#"tidemill_release_pool_parked_bytes{class_bytes="65536",tier="hot"}"#), 65536.0);
-        assert_eq!(value(r#"tidemill_release_pool_misses_total{class_bytes="65536"}"#), 1.0);
-        assert_eq!(value("tidemill_memory_budget_bytes"), f64::from(64 << 20));
-        assert_eq!(value("tidemill_memory_ladder_step"), 0.0);
-        memory.ladder.say_full();
-        memory.ladder.look(std::time::Duration::from_secs(5));
-        assert_eq!(value("tidemill_memory_ladder_step"), 3.0);
-        assert_eq!(value(r#"tidemill_memory_ladder_entered_total{step="back_pressure"}"#), 1.0);
-        assert!(value("tidemill_memory_resident_bytes") > 0.0);
-        value("tidemill_memory_unaccounted_bytes");
-    }
-}
+pub(super) mod tests;

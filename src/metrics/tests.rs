@@ -1,6 +1,11 @@
 //! The names, the completeness and the arithmetic of what is scraped.
 
+mod page;
+
 use super::*;
+use crate::broker::Outlet;
+use crate::fate::Reason;
+use crate::status::{PartitionState, Phase};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,7 +21,29 @@ fn partition() -> PartitionStatus {
         restore: Some((0, 100)),
         held_because: None,
         open_panes: 4,
+        rows: 40,
+        closed_windows: 1,
+        due_ms: Some(3_600_000),
+        lag_ms: Some(250),
+        headroom_ms: Some(86_400_000),
     }
+}
+
+/// Metrics with everything that a worker shows.
+fn all(lanes: usize, partitions: i32) -> Metrics {
+    let metrics = Metrics::of("flights", "2.12.1").unwrap();
+    let status = Status::new();
+    metrics.show_status(&status).unwrap();
+    metrics.show_memory(&memory::tests::memory()).unwrap();
+    for lane in 0..lanes {
+        status.lane(lane, Duration::ZERO, Phase::Running);
+        metrics.clients().lane(lane);
+    }
+    for number in 0..partitions {
+        let partition = TopicPartition { partition: number, ..partition().partition };
+        metrics.partition(&PartitionStatus { partition, ..self::partition() });
+    }
+    metrics
 }
 
 fn scrape(metrics: &Metrics) -> BTreeSet<String> {
@@ -25,13 +52,11 @@ fn scrape(metrics: &Metrics) -> BTreeSet<String> {
 
 #[test]
 fn names_begin_with_a_verb_end_with_a_unit_and_carry_help() {
-    let metrics = Metrics::new().unwrap();
-    metrics.partition(&partition());
-    metrics.show_memory(&memory::tests::memory()).unwrap();
+    let metrics = all(1, 1);
     for family in metrics.registry.gather() {
         let name = family.name();
         assert!(!family.help().is_empty(), "{name} needs HELP");
-        if ["tidemill_build_info", "process_resident_memory_bytes"].contains(&name) {
+        if name == "tidemill_build_info" || name.starts_with("process_") {
             continue;
         }
         let name_of_a_verb = name.replace("tidemill_memory_", "tidemill_release_memory_");
@@ -41,18 +66,6 @@ fn names_begin_with_a_verb_end_with_a_unit_and_carry_help() {
         assert_eq!(name.ends_with("_total"), is_counter, "{name}: counters, and only they, end with _total");
         assert!(!name.contains("_ms") && !name.contains("milli"), "{name}: base units only");
     }
-}
-
-#[test]
-fn the_operations_page_names_every_metric_and_no_other() {
-    let metrics = Metrics::new().unwrap();
-    metrics.partition(&partition());
-    metrics.show_memory(&memory::tests::memory()).unwrap();
-    let shown: BTreeSet<String> = metrics.registry.gather().iter().map(|family| family.name().to_owned()).collect();
-    let names = regex::Regex::new(r"\b(tidemill|process)_[a-z]+(_[a-z]+)+").unwrap();
-    let page = include_str!("../../docs/operations.md");
-    let written: BTreeSet<String> = names.find_iter(page).map(|name| name.as_str().to_owned()).collect();
-    assert_eq!(shown, written);
 }
 
 #[test]
@@ -71,25 +84,30 @@ fn every_label_combination_is_there_from_the_start() {
         r#"tidemill_commit_transactions_total{result="committed"} 0"#,
         r#"tidemill_commit_transactions_total{result="aborted"} 0"#,
         r#"tidemill_commit_transactions_total{result="unknown"} 0"#,
-        r#"tidemill_commit_duration_seconds_count 0"#,
+        r#"tidemill_commit_duration_seconds_count{result="committed"} 0"#,
+        r#"tidemill_commit_partition_seconds_total{result="unavailable"} 0"#,
+        r#"tidemill_decode_failures_total{reason="malformed"} 0"#,
     ] {
         assert!(lines.contains(line), "{line}");
     }
-    assert!(lines.iter().any(|line| line.starts_with("tidemill_build_info{version=")));
+    assert!(lines.iter().any(|line| line.starts_with("tidemill_build_info{librdkafka=")));
 }
 
 #[test]
 fn what_lanes_hand_over_adds_up() {
     let metrics = Metrics::new().unwrap();
-    let mut counts = LaneCounts { read_bytes: 900, offset_gaps: 2, closed_by_idle: 5, ..LaneCounts::default() };
+    let mut counts = LaneCounts { offset_gaps: 2, closed_by_idle: 5, ..LaneCounts::default() };
     counts.fates.read = 3;
     counts.fates.merged = 2;
-    counts.fates.refuse(Reason::BadTime);
+    counts.fates.read_bytes = 900;
+    counts.fates.refuse(Reason::BadTime, 100);
+    counts.fates.behind.observe(3_000);
+    counts.batches.observe(3.0);
+    counts.minutes.available = 7;
     counts.produced.add(Outlet::Sink, 5);
     counts.dropped.add(Outlet::DeadLetter, 1);
-    counts.committed = 1;
-    for ms in [1, 5, 6, 60_000] {
-        counts.commit_durations.observe(Duration::from_millis(ms));
+    for ms in [1, 5, 6, 600_000] {
+        counts.committed.took(Duration::from_millis(ms));
     }
     metrics.add(&counts);
     metrics.add(&counts);
@@ -103,12 +121,20 @@ fn what_lanes_hand_over_adds_up() {
         r#"tidemill_close_windows_total{reason="idle"} 10"#,
         r#"tidemill_produce_records_total{outlet="sink"} 10"#,
         r#"tidemill_produce_dropped_records_total{outlet="dead_letter"} 2"#,
-        r#"tidemill_commit_transactions_total{result="committed"} 2"#,
-        r#"tidemill_commit_duration_seconds_bucket{le="0.001"} 2"#,
-        r#"tidemill_commit_duration_seconds_bucket{le="0.005"} 4"#,
-        r#"tidemill_commit_duration_seconds_bucket{le="30"} 6"#,
-        r#"tidemill_commit_duration_seconds_bucket{le="+Inf"} 8"#,
-        "tidemill_commit_duration_seconds_count 8",
+        r#"tidemill_merge_bytes_total{fate="merged",reason="merged"} 1600"#,
+        r#"tidemill_merge_bytes_total{fate="dead",reason="bad_time"} 200"#,
+        r#"tidemill_decode_failures_total{reason="bad_time"} 2"#,
+        r#"tidemill_merge_behind_seconds_bucket{le="1.024"} 0"#,
+        r#"tidemill_merge_behind_seconds_bucket{le="4.096"} 2"#,
+        "tidemill_merge_behind_seconds_sum 6",
+        r#"tidemill_merge_batch_records_bucket{le="4"} 2"#,
+        r#"tidemill_commit_partition_seconds_total{result="available"} 840"#,
+        r#"tidemill_commit_transactions_total{result="committed"} 8"#,
+        r#"tidemill_commit_duration_seconds_bucket{result="committed",le="0.001"} 2"#,
+        r#"tidemill_commit_duration_seconds_bucket{result="committed",le="0.005"} 4"#,
+        r#"tidemill_commit_duration_seconds_bucket{result="committed",le="30"} 6"#,
+        r#"tidemill_commit_duration_seconds_bucket{result="committed",le="+Inf"} 8"#,
+        r#"tidemill_commit_duration_seconds_count{result="committed"} 8"#,
     ] {
         assert!(lines.contains(line), "{line} is not in {lines:#?}");
     }
@@ -126,6 +152,9 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
         r#"tidemill_poll_lag_records{partition="3",topic="flights"} 7"#,
         r#"tidemill_poll_restored_ratio{partition="3",topic="flights"} 0.25"#,
         r#"tidemill_close_open_panes{partition="3",topic="flights"} 4"#,
+        r#"tidemill_close_due_timestamp_seconds{partition="3",topic="flights"} 3600"#,
+        r#"tidemill_poll_lag_seconds{partition="3",topic="flights"} 0.25"#,
+        r#"tidemill_poll_retention_headroom_seconds{partition="3",topic="flights"} 86400"#,
         r#"tidemill_poll_partition_state{partition="3",state="restoring",topic="flights"} 1"#,
         r#"tidemill_poll_partition_state{partition="3",state="live",topic="flights"} 0"#,
     ] {
@@ -138,6 +167,53 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
     let after = scrape(&metrics);
     assert!(!after.iter().any(|line| line.contains("flights")), "{after:#?}");
     assert_eq!(after.len(), before);
+}
+
+#[test]
+fn clients_count_on_when_one_is_made_anew() {
+    let metrics = Metrics::new().unwrap();
+    let lane = metrics.clients().lane(2);
+    let lines = scrape(&metrics);
+    assert!(lines.contains(r#"tidemill_produce_client_brokers{lane="2",state="up"} 0"#), "{lines:#?}");
+    for (sent_bytes, queue_records) in [(10, 1), (25, 2), (5, 3)] {
+        let statistics = ClientStatistics { sent_bytes, queue_records, brokers: [3, 0, 1, 0], ..Default::default() };
+        lane.report(ClientRole::Producer, statistics);
+    }
+    let lines = scrape(&metrics);
+    for line in [
+        r#"tidemill_produce_client_sent_bytes_total{lane="2"} 30"#,
+        r#"tidemill_produce_client_queue_records{lane="2"} 3"#,
+        r#"tidemill_produce_client_brokers{lane="2",state="up"} 3"#,
+        r#"tidemill_produce_client_brokers{lane="2",state="down"} 1"#,
+        r#"tidemill_poll_client_sent_bytes_total{lane="2"} 0"#,
+    ] {
+        assert!(lines.contains(line), "{line} is not in {lines:#?}");
+    }
+}
+
+#[test]
+fn readiness_is_shown_by_reason() {
+    let metrics = Metrics::of("p", "v").unwrap();
+    let status = Status::new();
+    metrics.show_status(&status).unwrap();
+    assert!(scrape(&metrics).contains(r#"tidemill_poll_not_ready_reasons{reason="starting",pipeline="p"} 1"#));
+    status.lane(0, Duration::ZERO, Phase::Running);
+    status.partition(PartitionStatus { state: PartitionState::Held, ..partition() });
+    let lines = scrape(&metrics);
+    assert!(lines.contains(r#"tidemill_poll_not_ready_reasons{reason="starting",pipeline="p"} 0"#));
+    assert!(lines.contains(r#"tidemill_poll_not_ready_reasons{reason="held",pipeline="p"} 1"#));
+    assert!(lines.contains(r#"tidemill_poll_lanes{phase="running",pipeline="p"} 1"#));
+}
+
+#[test]
+fn series_have_a_ceiling_by_lanes_and_partitions() {
+    let series = |metrics: &Metrics| scrape(metrics).iter().filter(|line| !line.starts_with('#')).count();
+    let fixed = series(&all(0, 0));
+    let lane = series(&all(3, 0)) - series(&all(2, 0));
+    let partition = series(&all(0, 3)) - series(&all(0, 2));
+    assert!(fixed <= 400 && lane <= 24 && partition <= 24, "{fixed} fixed, {lane} a lane, {partition} a partition");
+    let many = series(&all(2, 500));
+    assert_eq!(many, fixed + 2 * lane + 500 * partition);
 }
 
 #[test]

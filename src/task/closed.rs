@@ -1,7 +1,9 @@
 //! A closed window, from its close to the commit that makes it visible.
 
+use super::Task;
 use super::guard::GuardMark;
 use crate::window::table::Table;
+use std::time::Duration;
 
 /// A closed window with its rows.
 #[derive(Debug)]
@@ -12,6 +14,8 @@ pub struct Closed {
     pub table: Table,
     /// Why it closed.
     pub by: ClosedBy,
+    /// When it closed, on the monotonic clock; known at the end of the batch.
+    pub at: Option<Duration>,
     /// Rows that go out without their value, because a topic refused them for good.
     pub truncated: Vec<usize>,
     pub(super) mark: Mark,
@@ -50,5 +54,13 @@ impl Closed {
     /// Offset of the record that closed it; the position if silence did.
     pub fn offset(&self) -> i64 {
         self.mark.offset
+    }
+}
+
+impl Task {
+    /// What has just closed did so now.
+    pub(super) fn date_closed(&mut self, now: Duration) {
+        let fresh = self.closed.iter_mut().rev().take_while(|closed| closed.at.is_none());
+        fresh.for_each(|closed| closed.at = Some(now));
     }
 }

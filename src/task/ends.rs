@@ -73,7 +73,13 @@ impl Task {
         if let Some(raised_ms) = self.silence.answer(now, ends, self.position, horizon, self.watermark_ms) {
             let raised_ms = self.watermark_ms.map_or(raised_ms, |watermark_ms| watermark_ms.max(raised_ms));
             self.raise(context, raised_ms, ClosedBy::Idle, self.position);
+            self.date_closed(now);
         }
+    }
+
+    /// Watermark that closes the oldest open window, in Unix ms; `None` while nothing is open.
+    pub fn due_ms(&self, context: &TaskContext) -> Option<i64> {
+        self.panes.next_end_ms().map(|end_ms| end_ms + context.panes.bounds.grace_ms())
     }
 
     fn horizon(&self, context: &TaskContext) -> Option<Horizon> {

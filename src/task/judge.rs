@@ -58,9 +58,12 @@ impl Task {
         if let Some(watermark_ms) = self.watermark_ms
             && bounds.is_closed(self.watermark_ms, last_end_ms)
         {
+            let behind_ms = watermark_ms.abs_diff(time_ms);
             let late = Lateness { watermark_ms, window_end_ms: last_end_ms };
             let detail = format_args!("event time {time_ms}, its last window closed at {last_end_ms} plus grace");
-            return self.reject(&mut panes.hot, *keep_late, record, Reason::Late, detail, Some(late));
+            self.reject(&mut panes.hot, *keep_late, record, Reason::Late, detail, Some(late))?;
+            self.counts.behind.observe(behind_ms);
+            return Ok(());
         }
         let at = At { time_ms, offset: record.offset };
         self.panes.add(panes, self.watermark_ms, key, at, |index| decoded.value(index))?;
@@ -69,11 +72,14 @@ impl Task {
         }
         let partly_late = bounds.is_closed(self.watermark_ms, bounds.first_end(pane_start_ms));
         self.counts.read += 1;
+        self.counts.read_bytes += record.bytes();
         self.counts.merged += 1;
         self.counts.partly_late += u64::from(partly_late);
         self.merged_in_batch = true;
-        if self.watermark_ms.is_none_or(|watermark_ms| time_ms > watermark_ms) {
-            self.raise(context, time_ms, ClosedBy::Watermark, record.offset);
+        match self.watermark_ms {
+            Some(watermark_ms) if time_ms < watermark_ms => self.counts.behind.observe(watermark_ms.abs_diff(time_ms)),
+            Some(watermark_ms) if time_ms == watermark_ms => {}
+            _ => self.raise(context, time_ms, ClosedBy::Watermark, record.offset),
         }
         Ok(())
     }
@@ -132,7 +138,8 @@ impl Task {
             }
         }
         self.counts.read += 1;
-        self.counts.refuse(reason);
+        self.counts.read_bytes += record.bytes();
+        self.counts.refuse(reason, record.bytes());
         Ok(())
     }
 
@@ -151,7 +158,7 @@ impl Task {
                 Ok(Some((end_ms, table))) => {
                     let replay_from = self.panes.first_offset().unwrap_or(due.offset).min(due.offset);
                     let mark = Mark { offset: due.offset, replay_from, guard: self.guard.mark() };
-                    self.closed.push_back(Closed { end_ms, table, by: due.by, truncated: Vec::new(), mark });
+                    self.closed.push_back(Closed { end_ms, table, by: due.by, at: None, truncated: Vec::new(), mark });
                     due.watermark_ms = Some(end_ms + bounds.grace_ms());
                 }
                 Ok(None) => break,

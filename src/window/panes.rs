@@ -152,6 +152,11 @@ impl Panes {
         self.panes.len()
     }
 
+    /// Rows of all open panes.
+    pub fn rows(&self) -> usize {
+        self.panes.iter().map(|pane| pane.table.len()).sum()
+    }
+
     /// True if no window is open.
     pub fn is_empty(&self) -> bool {
         self.panes.is_empty()

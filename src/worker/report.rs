@@ -1,23 +1,34 @@
 //! What a lane says about itself, carried to metrics and status a few times a second; never for each record.
 
 use super::Shared;
+use super::headroom::{Trail, headroom_ms};
+use super::minutes::Minute;
 use crate::broker::{Broker, TopicPartition};
 use crate::clock::Clock;
 use crate::lane::{Holding, Lane, Standing};
 use crate::status::{PartitionState, PartitionStatus, Phase};
-use crate::task::{State, Task};
-use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use crate::task::{State, Task, TaskContext};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(200);
+
+/// A closed window that waits longer than this for its commit is not available.
+const COMMITTED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What is remembered of a partition from one visit to the next.
+#[derive(Debug)]
+struct Shown {
+    minute: Minute,
+    trail: Option<Trail>,
+}
 
 /// Carries one lane's counts and states to where the process shows them.
 #[derive(Debug)]
 pub struct Reporter {
     number: usize,
     shared: Shared,
-    shown: BTreeSet<TopicPartition>,
+    shown: BTreeMap<TopicPartition, Shown>,
     next_at: Duration,
 }
 
@@ -25,7 +36,7 @@ impl Reporter {
     /// A reporter for lane number `number`.
     pub fn new(number: usize, shared: Shared) -> Self {
         shared.status.lane(number, Duration::ZERO, Phase::Starting);
-        Self { number, shared, shown: BTreeSet::new(), next_at: Duration::ZERO }
+        Self { number, shared, shown: BTreeMap::new(), next_at: Duration::ZERO }
     }
 
     /// What the worker's threads share.
@@ -55,25 +66,34 @@ impl Reporter {
     /// The lane has ended: everything that it counted is carried, its partitions are no longer shown.
     pub fn finish<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration) {
         self.carry_as(lane, now, Phase::Stopped);
-        for partition in std::mem::take(&mut self.shown) {
+        for partition in std::mem::take(&mut self.shown).into_keys() {
             self.forget(&partition);
         }
     }
 
     fn carry_as<B: Broker, C: Clock>(&mut self, lane: &mut Lane<B, C>, now: Duration, phase: Phase) {
-        let counts = std::mem::take(&mut lane.counts);
-        self.shared.metrics.add(&counts);
-        self.shared.totals.lock().unwrap_or_else(PoisonError::into_inner).add(&counts);
-        self.shared.status.lane(self.number, now, phase);
+        let mut counts = std::mem::take(&mut lane.counts);
+        let now_ms = lane.clock().now_ms();
         let mut gone = std::mem::take(&mut self.shown);
         for holding in lane.holdings() {
-            let status = status_of(holding, holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot)));
+            let partition = holding.partition();
+            let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
+            let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
+            let mut status = status_of(holding, lane.context(), standing);
+            if let Some(task) = holding.task() {
+                let retention_ms = self.shared.retention_ms(&partition.topic);
+                status.lag_ms = lag_ms(task, now_ms);
+                status.headroom_ms =
+                    retention_ms.map(|retention_ms| headroom_ms(retention_ms, shown.needed_since_ms(task), now_ms));
+            }
+            shown.minute.look(now, is_available(holding, &status, now), &mut counts.minutes);
+            self.shown.insert(partition.clone(), shown);
             self.shared.metrics.partition(&status);
-            gone.remove(&status.partition);
-            self.shown.insert(status.partition.clone());
             self.shared.status.partition(status);
         }
-        for partition in gone {
+        self.shared.metrics.add(&counts);
+        self.shared.status.lane(self.number, now, phase);
+        for partition in gone.into_keys() {
             self.forget(&partition);
         }
     }
@@ -84,19 +104,31 @@ impl Reporter {
     }
 }
 
-fn status_of(holding: &Holding, standing: Standing<'_>) -> PartitionStatus {
+impl Shown {
+    /// When the oldest record that is still needed was written (Unix ms): the first of an open window, or else the next
+    /// to be read, if there is one.
+    fn needed_since_ms(&mut self, task: &Task) -> Option<i64> {
+        let (first_ms, last_ms) = task.read_ms()?;
+        let trail = self.trail.get_or_insert_with(|| Trail::new(task.began_at(), first_ms));
+        trail.mark(task.position(), last_ms);
+        let behind = task.lag_records().is_some_and(|records| records > 0).then(|| task.position());
+        trail.written_ms(task.panes().first_offset().or(behind)?)
+    }
+}
+
+fn status_of(holding: &Holding, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
     let partition = holding.partition().clone();
     match holding {
-        Holding::Running(task) => running(task, standing),
-        Holding::Taking { .. } => PartitionStatus { state: PartitionState::Restoring, ..unread(partition) },
+        Holding::Running(task) => running(task, context, standing),
+        Holding::Taking { .. } => PartitionStatus::new(partition, PartitionState::Restoring),
         Holding::Refused { why, .. } => {
             let held_because = Some(why.clone());
-            PartitionStatus { state: PartitionState::Held, held_because, ..unread(partition) }
+            PartitionStatus { held_because, ..PartitionStatus::new(partition, PartitionState::Held) }
         }
     }
 }
 
-fn running(task: &Task, standing: Standing<'_>) -> PartitionStatus {
+fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
     let (state, restore) = match task.state() {
         State::Live => (PartitionState::Live, None),
         State::Restoring { until, .. } => (PartitionState::Restoring, Some((task.began_at(), until))),
@@ -106,8 +138,8 @@ fn running(task: &Task, standing: Standing<'_>) -> PartitionStatus {
         Standing::Waits => (PartitionState::Paused, None),
         Standing::Held(why) => (PartitionState::Held, Some(why.to_owned())),
     };
+    let closed_rows: usize = task.closed.iter().map(|closed| closed.table.len()).sum();
     PartitionStatus {
-        state,
         held_because,
         watermark_ms: task.watermark_ms(),
         position: task.position(),
@@ -115,19 +147,26 @@ fn running(task: &Task, standing: Standing<'_>) -> PartitionStatus {
         restore,
         // A closed window counts until its commit: nobody has it before.
         open_panes: (task.panes().len() + task.closed.len()) as u64,
-        ..unread(task.partition.clone())
+        rows: (task.panes().rows() + closed_rows) as u64,
+        closed_windows: task.closed.len() as u64,
+        due_ms: task.due_ms(context),
+        ..PartitionStatus::new(task.partition.clone(), state)
     }
 }
 
-fn unread(partition: TopicPartition) -> PartitionStatus {
-    PartitionStatus {
-        partition,
-        state: PartitionState::Held,
-        watermark_ms: None,
-        position: 0,
-        lag: None,
-        restore: None,
-        held_because: None,
-        open_panes: 0,
+/// How old the last record read is while more wait behind it.
+fn lag_ms(task: &Task, now_ms: i64) -> Option<i64> {
+    match task.lag_records()? {
+        0 => Some(0),
+        _ => task.read_ms().map(|(_, last_ms)| now_ms.saturating_sub(last_ms).max(0)),
     }
+}
+
+/// Whether a reader of the results misses nothing that is due.
+fn is_available(holding: &Holding, status: &PartitionStatus, now: Duration) -> bool {
+    holding.task().is_some_and(|task| {
+        let waiting_since = task.closed.front().and_then(|closed| closed.at);
+        status.state == PartitionState::Live
+            && waiting_since.is_none_or(|since| now.saturating_sub(since) <= COMMITTED_WITHIN)
+    })
 }

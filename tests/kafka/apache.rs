@@ -123,6 +123,7 @@ impl Harness for Apache {
             commit_timeout: spec.transaction_timeout,
             settings: Settings::default(),
             compression: "lz4".into(),
+            reports: None,
         };
         KafkaBroker::connect(options).expect("a client")
     }

@@ -34,6 +34,7 @@ pub fn options(kafka: &Kafka, topic: &str, sink: &str, group: &str) -> Options {
         commit_timeout: Duration::from_secs(10),
         settings: Settings::default(),
         compression: "lz4".into(),
+        reports: None,
     }
 }
 

@@ -299,8 +299,8 @@ impl World {
         counts.fates.add(&new.fates);
         counts.closed_by_idle += new.closed_by_idle;
         counts.closed_by_watermark += new.closed_by_watermark;
-        counts.aborted += new.aborted;
-        counts.unknown += new.unknown;
+        counts.aborted.add(&new.aborted);
+        counts.unknown.add(&new.unknown);
         let fates = &counts.fates;
         let met = [Fate::Ignored, Fate::Dead, Fate::Late, Fate::Merged].map(|fate| fates.fate(fate));
         if fates.read != met.iter().sum::<u64>() {
@@ -314,8 +314,8 @@ impl World {
         self.tally.faults += running.injector.injected();
         self.tally.closed_by_idle += running.counts.closed_by_idle;
         self.tally.closed_by_watermark += running.counts.closed_by_watermark;
-        self.tally.aborted += running.counts.aborted;
-        self.tally.unknown += running.counts.unknown;
+        self.tally.aborted += running.counts.aborted.count();
+        self.tally.unknown += running.counts.unknown.count();
     }
 
     /// A lane dies, leaves, freezes, or freezes and is replaced.

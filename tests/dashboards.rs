@@ -1,0 +1,175 @@
+//! The dashboards: written from `dashboards/source`, linted, and true to the metrics that there are.
+//!
+//! `TIDEMILL_WRITE=1 cargo test --test dashboards` writes them anew.
+
+#![allow(unreachable_pub)] // A test exports nothing; `pub` says what its modules offer each other.
+
+#[path = "dashboards/grafana.rs"]
+mod grafana;
+#[path = "dashboards/lint.rs"]
+mod lint;
+#[path = "support/panels.rs"]
+mod panels;
+#[path = "dashboards/source.rs"]
+mod source;
+
+use panels::{Query, metrics_in};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+const NAMES: [&str; 3] = ["flow", "memory", "why-not-closing"];
+
+/// Metrics of the code that no panel and no rule needs.
+const INTERNAL: [&str; 0] = [];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Names of all metrics, from the page that a test of the library keeps true to the code.
+fn metrics_of_the_code() -> BTreeSet<String> {
+    let page = read("docs/metrics.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// What the rules record.
+fn recorded() -> BTreeSet<String> {
+    panels::rules().into_iter().filter(|rule| !rule.is_alert).map(|rule| rule.name).collect()
+}
+
+#[test]
+fn the_dashboards_are_what_their_source_says() {
+    for name in NAMES {
+        let source = source::parse(&read(&format!("dashboards/source/{name}.yaml")));
+        let written = grafana::dashboard(&source);
+        let path = format!("dashboards/{name}.json");
+        if std::env::var_os("TIDEMILL_WRITE").is_some() {
+            std::fs::write(root().join(&path), &written).unwrap();
+        }
+        assert!(
+            read(&path) == written,
+            "{path} is not what its source says: TIDEMILL_WRITE=1 cargo test --test dashboards"
+        );
+    }
+}
+
+#[test]
+fn the_dashboards_keep_the_rules_of_dashboard_linter() {
+    let complaints: Vec<_> = NAMES.iter().flat_map(|name| lint::dashboard(name, &panels::dashboard(name))).collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+#[test]
+fn the_lint_finds_planted_faults() {
+    let good = panels::dashboard("flow");
+    let with = |pointer: &str, value: serde_json::Value| {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value;
+        lint::dashboard("flow", &bad).len()
+    };
+    for (pointer, value) in [
+        ("/editable", serde_json::json!(true)),
+        ("/panels/1/title", serde_json::json!("")),
+        ("/panels/1/description", serde_json::json!("")),
+        ("/panels/1/fieldConfig/defaults/unit", serde_json::json!("")),
+        ("/panels/1/fieldConfig/defaults/thresholds/steps", serde_json::json!([])),
+        ("/panels/1/datasource/uid", serde_json::json!("prometheus")),
+        ("/panels/1/links", serde_json::json!([])),
+        ("/panels/1/targets", serde_json::json!([])),
+        (
+            "/panels/1/targets/0/expr",
+            serde_json::json!("sum(tidemill_poll_records_total{job=~\"$job\",instance=~\"$instance\"})"),
+        ),
+        (
+            "/panels/1/targets/0/expr",
+            serde_json::json!("sum(rate(tidemill_poll_records_total{job=~\"$job\",instance=~\"$instance\"}[5m]))"),
+        ),
+        ("/panels/1/targets/0/expr", serde_json::json!("sum(tidemill_poll_lanes{job=~\"$job\"})")),
+        ("/templating/list/0/name", serde_json::json!("source")),
+        ("/templating/list/1/multi", serde_json::json!(false)),
+        ("/templating/list/2/allValue", serde_json::json!("")),
+    ] {
+        assert!(with(pointer, value.clone()) > 0, "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn every_metric_is_on_a_panel_or_internal_and_every_one_that_is_asked_for_exists() {
+    let code = metrics_of_the_code();
+    let (recorded, rules) = (recorded(), panels::rules());
+    let on_panels: BTreeSet<_> = queries().iter().flat_map(|query| metrics_in(&query.expr)).collect();
+    let in_rules: BTreeSet<_> = rules.iter().flat_map(|rule| metrics_in(&rule.expr)).collect();
+    let known = |name: &&String| !code.contains(*name) && !recorded.contains(*name) && *name != "up";
+    let invented: Vec<_> = on_panels.union(&in_rules).filter(known).collect();
+    assert!(invented.is_empty(), "panels or rules ask for what does not exist: {invented:?}");
+    let internal: BTreeSet<_> = INTERNAL.iter().map(|name| (*name).to_owned()).collect();
+    let through_rules = on_panels.iter().any(|name| recorded.contains(name));
+    let shown = |name: &&String| !on_panels.contains(*name) && !(through_rules && in_rules.contains(*name));
+    let hidden: BTreeSet<_> = code.iter().filter(shown).cloned().collect();
+    assert_eq!(hidden, internal, "metrics without a panel; put them on one or on INTERNAL");
+}
+
+#[test]
+fn every_panel_and_every_alert_leads_to_a_section_of_operations_and_back() {
+    let page = read("docs/operations.md");
+    let headings: BTreeSet<_> = page.lines().filter_map(|line| Some(panels::anchor(line.strip_prefix('#')?))).collect();
+    for query in queries() {
+        assert!(headings.contains(&query.see), "{}: no section {} in docs/operations.md", query.panel, query.see);
+    }
+    for rule in panels::rules().iter().filter(|rule| rule.is_alert) {
+        let section = rule.runbook.strip_prefix("docs/operations.md#").unwrap_or_else(|| panic!("{}", rule.name));
+        assert!(headings.contains(section), "{}: no section {section} in docs/operations.md", rule.name);
+        assert!(page.contains(&format!("`{}`", rule.name)), "docs/operations.md does not name {}", rule.name);
+    }
+    // Panels are written there as `dashboard: Title`.
+    let named = regex::Regex::new(r"`(flow|memory|why-not-closing): ([^`]+)`").unwrap();
+    let all: BTreeSet<_> = queries().into_iter().map(|query| (query.dashboard, query.panel)).collect();
+    let mut symptoms = BTreeSet::new();
+    for found in named.captures_iter(&page) {
+        let panel = (found[1].to_owned(), found[2].to_owned());
+        assert!(all.contains(&panel), "docs/operations.md names a panel that does not exist: {panel:?}");
+        symptoms.insert(panel);
+    }
+    let sections = page.lines().filter(|line| line.starts_with("### ")).count();
+    assert!(sections >= 15 && symptoms.len() >= 15, "{sections} symptoms, {} panels", symptoms.len());
+}
+
+#[test]
+fn promtool_takes_every_query_of_a_panel() {
+    let plain = |query: &Query| query.plain("1m", "1h");
+    let rules: Vec<_> =
+        queries().iter().map(|query| format!("      - record: q\n        expr: {:?}\n", plain(query))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("queries.yml");
+    std::fs::write(&file, format!("groups:\n  - name: queries\n    rules:\n{}", rules.concat())).unwrap();
+    // `--lint=none`: the same name for all of them is our doing.
+    promtool(&["check", "rules", "--lint=none", &file.to_string_lossy()]);
+}
+
+#[test]
+fn every_alert_fires_when_it_should_and_only_then() {
+    promtool(&["check", "config", "config/prometheus.yml"]);
+    promtool(&["test", "rules", "tests/rules/alerts.yml"]);
+    let tests = read("tests/rules/alerts.yml");
+    for rule in panels::rules().iter().filter(|rule| rule.is_alert) {
+        assert!(tests.contains(&format!("alertname=\"{}\",severity=", rule.name)), "no test fires {}", rule.name);
+        assert!(!rule.summary.is_empty() && !rule.description.is_empty(), "{}", rule.name);
+        assert!(["warning", "critical"].contains(&&*rule.severity), "{}: {}", rule.name, rule.severity);
+    }
+}
+
+/// Debian's package `prometheus` has it.
+fn promtool(arguments: &[&str]) {
+    let output = Command::new("promtool").args(arguments).current_dir(root()).output().expect("promtool is installed");
+    assert!(output.status.success(), "promtool {arguments:?}: {output:?}");
+}
+
+fn queries() -> Vec<Query> {
+    NAMES.iter().flat_map(|name| panels::queries(name)).collect()
+}
