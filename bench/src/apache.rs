@@ -3,6 +3,7 @@
 //! Jars, class path and common settings are those of the tests on a real broker.
 
 use crate::process::Pinned;
+use crate::report::root;
 use anyhow::{Context, ensure};
 use std::fs;
 use std::net::TcpListener;
@@ -38,7 +39,7 @@ impl Apache {
         let mut apache = Self { folder, port, broker: None };
         let properties = apache.folder.join("server.properties");
         fs::write(&properties, settings(&apache.folder, port, controller))?;
-        let class_path = class_path(&repository().join("tests/kafka/broker"))?;
+        let class_path = class_path(&root().join("tests/kafka/broker"))?;
         let formatted = java(&class_path, 256).args(FORMAT).arg(&properties).output()?;
         ensure!(formatted.status.success(), "cannot format Kafka's storage: {formatted:?}");
         let mut broker = java(&class_path, 1024);
@@ -123,15 +124,10 @@ pub(crate) fn kafka(brokers: &str, group: &str) -> config::Kafka {
     }
 }
 
-/// The root of the repository that this bench was built from.
-pub(crate) fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
 /// The jars that a Maven project depends on, fetched where they are missing, and its own classes if it has any.
 pub(crate) fn class_path(project: &Path) -> anyhow::Result<String> {
     let name = project.file_name().and_then(|name| name.to_str()).context("a Maven project has a name")?;
-    let target = repository().join("target/bench").join(name);
+    let target = root().join("target/bench").join(name);
     fs::create_dir_all(&target)?;
     let list = target.join("classpath.txt");
     let mut maven = Command::new("mvn");

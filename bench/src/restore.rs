@@ -163,10 +163,11 @@ fn until_committed(apache: &Apache, job: &Job, shape: &Shape, worker: &mut Pinne
 /// Whether the worker owns all partitions and none of them restores any more.
 fn is_live(port: u16, partitions: i32) -> bool {
     let metrics = page(port, "/metrics").unwrap_or_default();
-    let live = metrics.lines().filter(|line| {
-        line.starts_with("tidemill_poll_partition_state{") && line.contains("state=\"live\"") && line.ends_with(" 1")
-    });
-    live.count() == partitions.unsigned_abs() as usize
+    let live = metrics
+        .lines()
+        .filter(|line| line.starts_with("tidemill_poll_partition_state{") && line.contains("state=\"live\""));
+    let count: f64 = live.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    count == f64::from(partitions)
 }
 
 fn page(port: u16, path: &str) -> anyhow::Result<String> {

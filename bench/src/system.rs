@@ -1,8 +1,9 @@
 //! The systems that are measured: how each is started on a topic.
 
-use crate::apache::{Apache, class_path, java, repository};
+use crate::apache::{Apache, class_path, java};
 use crate::expected::{TUMBLING, Windows};
 use crate::process::Pinned;
+use crate::report::root;
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use std::fs;
@@ -102,8 +103,7 @@ impl System {
     pub(crate) fn prepare(self) -> anyhow::Result<()> {
         match self {
             Self::Transport => Ok(()),
-            Self::Tidemill => build("tidemill"),
-            Self::Naive => build("tidemill-naive"),
+            Self::Tidemill | Self::Naive => build(),
             Self::Flink => class_path(&rival("flink")).map(drop),
             Self::Streams => class_path(&rival("streams")).map(drop),
         }
@@ -183,7 +183,7 @@ fn tidemill(apache: &Apache, job: &Job) -> anyhow::Result<Command> {
 }
 
 fn rival(name: &str) -> PathBuf {
-    repository().join("bench/rivals").join(name)
+    root().join("bench/rivals").join(name)
 }
 
 /// A program that was built beside this one.
@@ -191,13 +191,14 @@ fn sibling(name: &str) -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
-/// Builds a package of this workspace as this program was built.
-fn build(package: &str) -> anyhow::Result<()> {
+/// Builds worker and naive worker as this program was built, and with it: one set of features, one build of each crate.
+fn build() -> anyhow::Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(repository()).args(["build", "--quiet", "--locked", "-p", package]);
-    if sibling("")?.components().any(|part| part.as_os_str() == "release") {
+    cargo.current_dir(root()).args(["build", "--quiet", "--locked"]);
+    cargo.args(["-p", "tidemill", "-p", "tidemill-naive", "-p", "tidemill-bench"]);
+    if std::env::current_exe()?.parent().is_some_and(|folder| folder.ends_with("release")) {
         cargo.arg("--release");
     }
-    ensure!(cargo.status().context("cargo")?.success(), "cannot build {package}");
+    ensure!(cargo.status().context("cargo")?.success(), "cannot build the workers");
     Ok(())
 }

@@ -136,7 +136,7 @@ impl Case {
             let job = Job {
                 windows: self.windows,
                 aggregates: self.aggregates.clone(),
-                ..Job::new(&format!("variant-{}-{}", self.name.replace(' ', ""), system.word()), SOURCE, arguments.core)
+                ..Job::new(&format!("variant-{}-{}", word(self.name), system.word()), SOURCE, arguments.core)
             };
             let measured = measure(apache, *system, &job, &self.shape, &expected)?;
             eprintln!("{:20} {}", self.name, measured.line());
@@ -145,4 +145,9 @@ impl Case {
         apache.delete(SOURCE)?;
         Ok(Variant { name: self.name.into(), shape: self.shape, windows: self.windows, runs })
     }
+}
+
+/// A name that a topic can have.
+fn word(name: &str) -> String {
+    name.replace(|letter: char| !letter.is_ascii_alphanumeric(), "-")
 }
