@@ -21,7 +21,7 @@ pub use settings::{RECORD_OVERHEAD_BYTES, Settings};
 
 use crate::config::{Config, Recent};
 use crate::pool::Limits;
-use settings::{RECORD_OVERHEAD_BYTES, RESPONSE_RECORD_BYTES, record_bytes_max, result_bytes_max};
+use settings::{RESPONSE_RECORD_BYTES, record_bytes_max, result_bytes_max};
 use std::fmt;
 
 const KIB: u64 = 1 << 10;

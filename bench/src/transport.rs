@@ -6,13 +6,13 @@ use crate::apache::kafka;
 use std::io::Write;
 use std::time::Duration;
 use tidemill::broker::{Broker, Event, RecordBatch, Start, TopicPartition};
+use tidemill::budget::Settings;
 use tidemill::config;
 use tidemill::kafka::{KafkaBroker, Options};
 
 /// The arena of the worker's lane.
 const ARENA_BYTES: usize = 1 << 20;
 const ARENA_RECORDS: usize = 8192;
-const QUEUE_BYTES: usize = 16 << 20;
 /// Between two lines about progress.
 const SAY_EVERY: u64 = 50_000;
 
@@ -68,9 +68,9 @@ pub(crate) fn options(kafka: config::Kafka, source: &str, sink: &str) -> Options
         transactional_id: kafka.group.clone(),
         instance: None,
         commit_timeout: Duration::from_secs(30),
-        consumer_queue_bytes: QUEUE_BYTES,
-        producer_queue_bytes: QUEUE_BYTES,
+        settings: Settings::default(),
         compression: "lz4".into(),
+        reports: None,
         kafka,
     }
 }

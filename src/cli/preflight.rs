@@ -90,12 +90,6 @@ impl TopicFacts {
         self.setting(name)?.parse().ok()
     }
 
-    /// How long records are kept; `None`: for ever, or not known.
-    pub fn retention_ms(&self) -> Option<i64> {
-        let deletes = self.setting("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
-        self.number("retention.ms").filter(|ms| *ms >= 0 && deletes)
-    }
-
     fn is_compacted(&self) -> bool {
         self.setting("cleanup.policy").is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact"))
     }

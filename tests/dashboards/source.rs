@@ -46,7 +46,8 @@ pub struct Panel {
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub enum Threshold {
-    Base(u32),
+    /// Always 0.
+    Base(#[allow(dead_code, reason = "it is 0")] u32),
     From(String),
 }
 
