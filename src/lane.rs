@@ -181,6 +181,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         &self.clock
     }
 
+    /// Where its state lives.
+    pub fn pool(&self) -> &Pool {
+        &self.options.pool
+    }
+
     /// What the lane owns.
     pub fn holdings(&self) -> impl Iterator<Item = &Holding> {
         self.holdings.values()

@@ -16,6 +16,7 @@ use crate::budget::Memory;
 use crate::clock::Clock;
 use crate::lane::{Lane, Progress, Stop};
 use crate::metrics::{LaneCounts, Metrics};
+use crate::pool::Pool;
 use crate::status::Status;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,6 +101,8 @@ impl Shared {
 pub struct Lanes {
     threads: Vec<JoinHandle<()>>,
     ended: Receiver<(usize, Result<(), Stop>)>,
+    /// The one that all lanes share.
+    pool: Option<Pool>,
 }
 
 /// Starts one thread for each lane; they begin to leave when `shared` is told to stop, and are gone
@@ -118,6 +121,7 @@ where
     C: Clock + Clone + Send + 'static,
 {
     let (sender, ended) = channel();
+    let pool = lanes.first().map(|lane| lane.pool().clone());
     let mut threads = Vec::new();
     for (number, lane) in lanes.into_iter().enumerate() {
         let reporter = Reporter::new(number, shared.clone());
@@ -126,7 +130,7 @@ where
         let thread = std::thread::Builder::new().name(format!("lane-{number}"));
         threads.push(thread.spawn(move || run(lane, &clock, reporter, dart, shutdown_timeout))?);
     }
-    Ok(Lanes { threads, ended })
+    Ok(Lanes { threads, ended, pool })
 }
 
 impl Lanes {
@@ -150,6 +154,10 @@ impl Lanes {
         for thread in self.threads {
             // A panic has been reported by the dart already.
             let _ = thread.join();
+        }
+        if let Some(Err(away)) = self.pool.map(|pool| pool.all_home()) {
+            tracing::error!("{away}, though all lanes have ended: this is a defect of tidemill, please report it");
+            debug_assert!(false, "{away}");
         }
     }
 }

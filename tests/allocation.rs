@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::time::Duration;
 use support::counting::{self, Asked, Counting};
 use support::fed::{Fed, Stream};
-use support::rig;
+use support::rig::{self, Home};
 use tidemill::broker::Outlet;
 use tidemill::clock::ManualClock;
 use tidemill::config::{Aggregate, AggregateKind, Commit, Idle, Pipeline, StartAt, TimeFormat, TimeSource, Window};
@@ -68,6 +68,7 @@ struct Run {
     lane: Lane<Fed<SimClient>, ManualClock>,
     clock: ManualClock,
     read: i64,
+    _home: Home,
 }
 
 impl Run {
@@ -85,7 +86,8 @@ impl Run {
             .outlet(Outlet::DeadLetter, rig::DEAD);
         let broker = Fed::new(cluster.client(client), stream);
         let options = LaneOptions::new(0, &config);
-        Self { lane: Lane::new(config, options, broker, clock.clone()), clock, read: 0 }
+        let home = Home(options.pool.clone());
+        Self { lane: Lane::new(config, options, broker, clock.clone()), clock, read: 0, _home: home }
     }
 
     /// Steps until so many more records have been judged; what the steps asked for.

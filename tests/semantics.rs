@@ -14,6 +14,7 @@ mod support {
 mod properties {
     mod fates;
     mod lanes;
+    mod memory;
     mod outputs;
     mod restore;
     mod silence;

@@ -331,6 +331,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 self.trouble = None;
                 (0..self.tide.parts.len()).for_each(|index| self.finish_part(index));
                 self.tide.parts.clear();
+                self.context.panes.hot.end_tide();
                 let isolated = std::mem::replace(&mut self.tide.isolate, false);
                 self.tide.phase = if isolated { Phase::Fencing { verify: false } } else { Phase::Idle };
                 Ok(())

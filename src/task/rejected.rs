@@ -296,17 +296,28 @@ mod tests {
     }
 
     #[test]
-    fn a_record_larger_than_any_page_waits_as_well() {
+    fn a_record_larger_than_any_page_waits_as_well_and_so_does_what_comes_after_it() {
         let (mut rejected, mut hot) = (Rejected::default(), hot());
-        let value = vec![b'v'; 5 << 20];
-        for value in [&b"small"[..], &value, b"small"] {
-            rejected.push(&mut hot, &record(1, None, value), Reason::TooLarge, format_args!("why"), None).unwrap();
+        let giant = vec![b'v'; 5 << 20];
+        let values = [&b"before"[..], &giant, b"after"];
+        let mut push = |rejected: &mut Rejected, value: &[u8]| {
+            let (offset, detail) = (value.len() as i64, value.len());
+            rejected.push(&mut hot, &record(offset, None, value), Reason::TooLarge, format_args!("{detail}"), None)
+        };
+        for value in values {
+            push(&mut rejected, value).unwrap();
         }
-        let lengths = [0, 1, 2].map(|index| rejected.get(index, 100).unwrap().value.unwrap().len());
-        assert_eq!(lengths, [5, 5 << 20, 5]);
-        assert_eq!(rejected.get(1, 100).unwrap().detail, b"why");
+        for (index, value) in values.iter().enumerate() {
+            let view = rejected.get(index, 100).unwrap();
+            assert!(view.value == Some(value), "the value of {index} is another's");
+            assert_eq!(view.detail, value.len().to_string().as_bytes());
+        }
+        rejected.release(&mut Pool::new(Limits::UNBOUNDED).hot(), 2);
+        push(&mut rejected, &giant).unwrap();
+        assert_eq!(rejected.get(0, 100).unwrap().value, Some(&b"after"[..]));
         rejected.release_all(&mut hot);
         assert_eq!((rejected.len(), rejected.bytes()), (0, 0));
+        assert_eq!(hot.pool().all_home(), Ok(()));
     }
 
     #[test]

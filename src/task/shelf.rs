@@ -38,8 +38,10 @@ impl<const WORDS: usize> Shelf<WORDS> {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         let is_giant = Class::holding(bytes + Self::SLOT_BYTES).is_none();
         let needed = Self::SLOT_BYTES + if is_giant { 0 } else { bytes };
-        let has_room =
-            |page: &Page| page.used_bytes + (page.items * Self::SLOT_BYTES) + needed <= page.lease.class().bytes();
+        let has_room = |page: &Page| {
+            let used = page.used_bytes + page.items * Self::SLOT_BYTES;
+            page.giant.is_none() && used + needed <= page.lease.class().bytes()
+        };
         if !self.pages.back().is_some_and(|page| has_room(page) && !is_giant) {
             let at_least = Class::holding(needed).ok_or(Full)?;
             let class = Class::within(self.bytes() / 2).max(at_least);

@@ -68,7 +68,10 @@ impl PaneContext {
 
     fn acquire(&mut self, need: Need, fill: Fill) -> Result<Table, Full> {
         let mut table = self.spare.pop().unwrap_or_default();
-        match table.prepare(&mut Source { hot: &mut self.hot, need }, &self.keys, fill) {
+        let mut source = Source { hot: &mut self.hot, need };
+        // What is expected is a guess: where there is no room for it, a small beginning may do.
+        let prepared = table.prepare(&mut source, &self.keys, fill);
+        match prepared.or_else(|_| table.prepare(&mut source, &self.keys, Fill::default())) {
             Ok(()) => Ok(table),
             Err(full) => {
                 self.release(table);

@@ -12,12 +12,24 @@ use tidemill::clock::ManualClock;
 use tidemill::config::{Commit, Config, Kafka, Memory, Pipeline, Protocol, Sink, Topics};
 use tidemill::lane::{Lane, LaneOptions, Progress, Stop};
 use tidemill::metrics::LaneCounts;
+use tidemill::pool::Pool;
 use tidemill::sim::{ClientOptions, Cluster, Isolation, SimClient, Stored};
 
 pub const EVENTS: &str = "events";
 pub const SINK: &str = "results";
 pub const LATE: &str = "late";
 pub const DEAD: &str = "dead";
+
+/// Asserts, once all who use it are gone, that a pool has all its buffers back.
+pub struct Home(pub Pool);
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.0.all_home(), Ok(()));
+        }
+    }
+}
 
 /// A configuration around a pipeline: late and dead-letter topic, results with their partition, commits at once.
 pub fn config(pipeline: &Pipeline) -> Config {
@@ -55,6 +67,8 @@ pub struct Rig {
     pub config: Config,
     pub counts: LaneCounts,
     outlet_partitions: i32,
+    /// After the lane, which must have left nothing behind.
+    homes: Vec<Home>,
 }
 
 impl Rig {
@@ -66,8 +80,8 @@ impl Rig {
         for outlet in [SINK, LATE, DEAD] {
             cluster.create_topic(outlet, partitions.1);
         }
-        let counts = LaneCounts::default();
-        Self { cluster, clock, wall_ms, lane: None, config: config(pipeline), counts, outlet_partitions: partitions.1 }
+        let (config, counts, outlet_partitions) = (config(pipeline), LaneCounts::default(), partitions.1);
+        Self { cluster, clock, wall_ms, lane: None, config, counts, outlet_partitions, homes: Vec::new() }
     }
 
     /// Starts the lane with batches of at most `batch_records`.
@@ -78,6 +92,7 @@ impl Rig {
         let mut options = LaneOptions::new(0, &self.config);
         options.batch_records = batch_records;
         change(&mut client, &mut options);
+        self.homes.push(Home(options.pool.clone()));
         let client = self.cluster.client(client);
         self.lane = Some(Lane::new(self.config.clone(), options, client, self.clock.clone()));
     }

@@ -7,7 +7,7 @@
 use crate::support::generate::Record;
 use crate::support::model::Fate;
 use crate::support::model::result::{ModelWindow, read_result};
-use crate::support::rig;
+use crate::support::rig::{self, Home};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemill::broker::{Committed, Headers, RecordBatch, TopicId, TopicPartition};
@@ -17,7 +17,7 @@ use tidemill::config::Pipeline;
 use tidemill::encode::Encoder;
 use tidemill::fate::{FateCounts, Reason};
 use tidemill::pool::{Limits, Pool};
-use tidemill::task::{ClosedBy, State, Task, TaskContext};
+use tidemill::task::{ClosedBy, State, Task, TaskContext, Unmerged};
 
 pub const TOPIC_ID: TopicId = TopicId([7; 16]);
 
@@ -31,6 +31,8 @@ pub struct Subject {
     /// Windows and rejected records that were looked at already.
     seen: (usize, usize),
     last_end_ms: Option<i64>,
+    /// Last: nobody else holds anything any more.
+    _home: Home,
 }
 
 fn partition() -> TopicPartition {
@@ -40,29 +42,46 @@ fn partition() -> TopicPartition {
 impl Subject {
     /// A task without a past that begins at `offset`.
     pub fn clean(pipeline: &Pipeline, offset: i64, clock: &ManualClock) -> Self {
-        Self::new(pipeline, clock, |context, now| Task::clean(context, 5, partition(), TOPIC_ID, offset, now))
+        Self::clean_within(pipeline, offset, clock, Limits::UNBOUNDED)
+    }
+
+    /// The same in a pool with these limits.
+    pub fn clean_within(pipeline: &Pipeline, offset: i64, clock: &ManualClock, limits: Limits) -> Self {
+        Self::new(pipeline, clock, limits, |context, now| Task::clean(context, 5, partition(), TOPIC_ID, offset, now))
     }
 
     /// A task that goes on from a commit, in a process of its own.
     pub fn resumed(pipeline: &Pipeline, committed: &Committed, clock: &ManualClock) -> Self {
         let checkpoint = Checkpoint::decode(&committed.metadata).unwrap();
         assert_eq!(checkpoint.topic_id, TOPIC_ID);
-        Self::new(pipeline, clock, |context, now| {
+        Self::new(pipeline, clock, Limits::UNBOUNDED, |context, now| {
             Task::resumed(context, 5, partition(), committed.clone(), checkpoint, now)
         })
     }
 
-    fn new(pipeline: &Pipeline, clock: &ManualClock, begin: impl FnOnce(&TaskContext, Duration) -> Task) -> Self {
+    fn new(
+        pipeline: &Pipeline,
+        clock: &ManualClock,
+        limits: Limits,
+        begin: impl FnOnce(&TaskContext, Duration) -> Task,
+    ) -> Self {
         let config = rig::config(pipeline);
         let pipeline = config.pipeline.clone();
-        let context = TaskContext::new(pipeline.clone(), 11, true, true, Pool::new(Limits::UNBOUNDED).hot());
+        let pool = Pool::new(limits);
+        let context = TaskContext::new(pipeline.clone(), 11, true, true, pool.hot());
         let task = begin(&context, clock.monotonic());
         let encoder = Encoder::new(&config);
-        Self { context, task, clock: clock.clone(), encoder, pipeline, seen: (0, 0), last_end_ms: None }
+        let (clock, seen, last_end_ms) = (clock.clone(), (0, 0), None);
+        Self { context, task, clock, encoder, pipeline, seen, last_end_ms, _home: Home(pool) }
     }
 
     /// Merges one record; `None` while restoring.
     pub fn record(&mut self, record: &Record) -> Option<Fate> {
+        self.try_record(record).unwrap()
+    }
+
+    /// Merges one record, if there is memory for it; if not, nothing of it may show.
+    pub fn try_record(&mut self, record: &Record) -> Result<Option<Fate>, Unmerged> {
         let mut batch = RecordBatch::new(1 << 20, 1);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         batch.push(5, record.offset, record.kafka_timestamp_ms, key, value, |_| ());
@@ -70,16 +89,22 @@ impl Subject {
         let watermark_ms = self.task.watermark_ms();
         let restores = matches!(self.task.state(), State::Restoring { until, .. } if record.offset < until);
         for record in batch.iter() {
-            self.task.merge(&mut self.context, &record, &self.clock).unwrap();
+            let waited = self.task.rejected.len();
+            if let Err(unmerged) = self.task.merge(&mut self.context, &record, &self.clock) {
+                assert_eq!((self.task.counts, self.task.watermark_ms()), (before, watermark_ms), "{unmerged}");
+                assert_eq!(self.task.rejected.len(), waited);
+                assert!(self.task.position() <= record.offset, "{} {}", self.task.position(), record.offset);
+                return Err(unmerged);
+            }
         }
         if restores {
             assert_eq!(self.task.counts, before, "restoring counts no fate");
             assert_eq!(self.task.watermark_ms(), watermark_ms, "restoring moves no watermark");
             assert!(!self.task.is_waiting(), "restoring brings nothing out");
-            return None;
+            return Ok(None);
         }
         assert!(self.task.counts.balanced());
-        Some(self.fate(&before, record))
+        Ok(Some(self.fate(&before, record)))
     }
 
     /// What the counts and the waiting records say became of the last record.
