@@ -15,6 +15,7 @@ use std::io::{BufRead, BufReader};
 use std::process::ChildStdout;
 use std::time::{Duration, Instant};
 use tidemill::broker::TopicPartition;
+use tidemill::error::ErrorKind;
 use tidemill::kafka::Admin;
 
 /// How often progress is looked at; the error of a mark.
@@ -135,7 +136,7 @@ impl Progress {
         loop {
             let (now, goal) = match self {
                 Self::Said(lines) => (said(lines)?, mark.records),
-                Self::Written(admin, sink) => (written(admin, sink)?, mark.results),
+                Self::Written(admin, sink) => (written(admin, sink)?.unwrap_or(before), mark.results),
             };
             if now >= goal {
                 return Ok(());
@@ -158,9 +159,13 @@ fn said(lines: &mut BufReader<ChildStdout>) -> anyhow::Result<u64> {
     Ok(line.trim().parse()?)
 }
 
-fn written(admin: &mut Admin, sink: &[TopicPartition]) -> anyhow::Result<u64> {
-    let logs = admin.logs(sink)?;
-    Ok(logs.iter().map(|log| log.ends.high_watermark.unsigned_abs()).sum())
+/// `None`: the sink is too new to have its leaders.
+fn written(admin: &mut Admin, sink: &[TopicPartition]) -> anyhow::Result<Option<u64>> {
+    match admin.logs(sink) {
+        Ok(logs) => Ok(Some(logs.iter().map(|log| log.ends.high_watermark.unsigned_abs()).sum())),
+        Err(error) if error.kind == ErrorKind::Retry => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Reads the results until all that are expected are there.

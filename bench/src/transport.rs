@@ -13,8 +13,6 @@ use tidemill::kafka::{KafkaBroker, Options};
 /// The arena of the worker's lane.
 const ARENA_BYTES: usize = 1 << 20;
 const ARENA_RECORDS: usize = 8192;
-/// Between two lines about progress.
-const SAY_EVERY: u64 = 50_000;
 
 /// What the child process is told.
 #[derive(clap::Args)]
@@ -29,7 +27,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut broker = KafkaBroker::connect(options(kafka(&arguments.brokers, &arguments.group), &arguments.source, ""))?;
     let mut batch = RecordBatch::new(ARENA_BYTES, ARENA_RECORDS);
     let mut events = Vec::new();
-    let (mut read, mut said) = (0, 0);
+    let mut read = 0;
     let mut slots = Vec::<TopicPartition>::new();
     loop {
         batch.clear();
@@ -50,9 +48,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 _ => {}
             }
         }
-        read += batch.len() as u64;
-        if read - said >= SAY_EVERY {
-            said = read;
+        if !batch.is_empty() {
+            read += batch.len() as u64;
             writeln!(std::io::stdout(), "{read}")?;
         }
     }
