@@ -22,6 +22,7 @@ use crate::encode::Encoder;
 use crate::error::BrokerError;
 use crate::logs::Limiter;
 use crate::metrics::LaneCounts;
+use crate::pool::Pool;
 use crate::task::{State, Task, TaskContext, Unmerged};
 use membership::Membership;
 use pressure::Pressure;
