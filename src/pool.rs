@@ -64,11 +64,13 @@ impl Pool {
         Self(Arc::new(Shared::new(options)))
     }
 
-    /// Reserves the addresses of all classes now (no memory), instead of each at its first use.
+    /// Reserves the addresses of all classes now (no memory) and makes the queues of the warm tier, instead of each at
+    /// its first use.
     ///
     /// # Errors
     /// The system refuses (`ulimit -v`, strict overcommit); at its first use, the class would have answered [`Full`].
     pub fn reserve_addresses(&self) -> io::Result<()> {
+        self.0.warm.prepare();
         self.0.areas.iter().try_for_each(|area| area.reserve().map(drop))
     }
 

@@ -86,6 +86,8 @@ impl Run {
             .outlet(Outlet::DeadLetter, rig::DEAD);
         let broker = Fed::new(cluster.client(client), stream);
         let options = LaneOptions::new(0, &config);
+        // As the worker does at its start.
+        options.pool.reserve_addresses().unwrap();
         let home = Home(options.pool.clone());
         Self { lane: Lane::new(config, options, broker, clock.clone()), clock, read: 0, _home: home }
     }

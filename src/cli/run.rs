@@ -102,6 +102,7 @@ fn memory(config: &Config, shared: &Shared, partitions: usize) -> anyhow::Result
     let total = sizing::total(config);
     let memory = Memory::new(sizing::divide(config, &total, Some(partitions))?, &config.memory.pool);
     let (lanes, pool) = (memory.budget.lanes, memory.budget.limits.ceiling_bytes as u64);
+    memory.pool.reserve_addresses().context("cannot reserve the addresses of memory.budget: raise `ulimit -v`")?;
     tracing::info!(budget = %Mib(total.bytes), from = total.from, lanes, pool = %Mib(pool), "memory is divided");
     shared.show(&memory)?;
     Ok(memory)

@@ -79,6 +79,13 @@ impl Warm {
         Self { max_bytes, bytes: zero(), shelves: array::from_fn(|_| shelf()) }
     }
 
+    /// Makes the queues that the first use of each would make.
+    pub(super) fn prepare(&self) {
+        for class in Class::ALL {
+            let _ = self.queue(class);
+        }
+    }
+
     fn queue(&self, class: Class) -> &Queue<Magazine> {
         // Room for the whole share in full magazines, within reason; loom cannot look at many cells.
         let full = self.max_bytes / (Magazine::capacity(class) * class.bytes());
