@@ -1,7 +1,7 @@
 //! What the allocator says of the heap: how much it has reserved and committed, by pages, arenas and size classes.
 //!
 //! Of the whole process, C included. It costs nothing until it is asked, and knows no call stacks: see
-//! `docs/decisions/0006-mimalloc-and-what-it-can-say.md`.
+//! `docs/decisions/0007-mimalloc-and-what-it-can-say.md`.
 
 use std::ffi::CStr;
 

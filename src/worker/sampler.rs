@@ -36,8 +36,8 @@ fn totals(counts: &LaneCounts) -> Totals {
         ignored: counts.fates.fate(Fate::Ignored),
         closed: CloseReason::ALL.into_iter().map(|reason| counts.windows_closed(reason)).sum(),
         results: counts.produced.sink,
-        committed: counts.committed,
-        failed: counts.aborted + counts.unknown,
+        committed: counts.committed.count(),
+        failed: counts.aborted.count() + counts.unknown.count(),
     }
 }
 
@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn a_sample_says_what_was_counted_and_what_is_resident() {
         let shared = Shared::new(Metrics::new().unwrap());
-        let counts = LaneCounts { committed: 3, aborted: 1, unknown: 1, closed_by_idle: 2, ..LaneCounts::default() };
+        let mut counts = LaneCounts { closed_by_idle: 2, ..LaneCounts::default() };
+        (0..3).for_each(|_| counts.committed.observe(0.1));
+        [&mut counts.aborted, &mut counts.unknown].into_iter().for_each(|failed| failed.observe(0.1));
         shared.metrics.add(&counts);
         let sample = look(&shared, Duration::from_secs(7));
         let expected = Totals { committed: 3, failed: 2, closed: 2, ..Totals::default() };
