@@ -10,6 +10,7 @@ pub mod run;
 pub mod schema;
 mod sizing;
 pub mod state;
+pub mod top;
 
 use crate::config::{self, Complaint, Config, Loaded};
 use crate::{kafka, logs};
@@ -41,6 +42,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Show the group: positions, watermarks, lag, what a restart reads again, who owns what; or reset positions
     State(state::Arguments),
+    /// Watch a running worker: what it does, and what each partition waits for
+    Top(top::Arguments),
     /// The flights of 2013 through an embedded broker: what tidemill does, in some seconds
     Demo(demo::Arguments),
     /// Print the JSON Schema of a pipeline
@@ -67,14 +70,15 @@ impl Arguments {
                 self.logs_if_asked()?;
                 state::state(arguments, out)
             }
+            Command::Top(arguments) => top::top(arguments, out),
             Command::Schema => Ok(schema::schema(out).map(|()| 0)?),
             Command::Run(arguments) => {
-                logs::init(self.log_format, self.log.as_deref())?;
-                run::run(arguments)
+                let logs = logs::init(self.log_format, self.log.as_deref())?;
+                run::run(arguments, logs)
             }
             Command::Demo(arguments) => {
-                logs::init(self.log_format, Some(self.log.as_deref().unwrap_or("warn")))?;
-                demo::demo(arguments, out)
+                let logs = logs::init(self.log_format, Some(self.log.as_deref().unwrap_or("warn")))?;
+                demo::demo(arguments, logs, out)
             }
         }
     }
@@ -82,7 +86,7 @@ impl Arguments {
     /// A command whose output is the answer logs only if somebody wants to see how it came about.
     fn logs_if_asked(&self) -> anyhow::Result<()> {
         match self.log.is_some() || std::env::var_os(logs::LEVEL_VARIABLE).is_some() {
-            true => logs::init(self.log_format, self.log.as_deref()),
+            true => logs::init(self.log_format, self.log.as_deref()).map(drop),
             false => Ok(()),
         }
     }

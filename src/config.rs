@@ -50,8 +50,8 @@ pub struct Config {
     pub lanes: Option<usize>,
     /// The budget.
     pub memory: Memory,
-    /// Where metrics and health are served; `None` is off.
-    pub http: Option<SocketAddr>,
+    /// Where pages are served; `None` is off.
+    pub http: Option<Http>,
     /// How long a shutdown may take.
     pub shutdown_timeout: Duration,
 }
@@ -274,6 +274,37 @@ pub struct PoolShares {
     pub cold: u32,
     /// What lies unused for so long goes one tier down.
     pub maintain: Duration,
+}
+
+/// `http`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// The address.
+    pub listen: SocketAddr,
+    /// Who may see the heap and change the log.
+    pub admin: Admin,
+}
+
+/// `http.admin`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Admin {
+    /// Nobody.
+    Off,
+    /// Programs on this machine.
+    Loopback,
+    /// Whoever shows this token.
+    Token(String),
+}
+
+impl std::fmt::Debug for Admin {
+    /// Without the token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Loopback => "Loopback",
+            Self::Token(_) => "Token(***)",
+        })
+    }
 }
 
 /// `memory.when_full`.

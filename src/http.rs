@@ -1,20 +1,28 @@
-//! Metrics and health over HTTP: `/metrics`, `/livez`, `/readyz`.
+//! Metrics, health and status over HTTP: `/`, `/v1/status`, `/metrics`, `/livez`, `/readyz`, and `/admin/…` for who may.
 //!
 //! Reads what lanes say about themselves ([`Status`]) and counts ([`Metrics`]); never waits for a lane, never sees a
 //! record, never answers with anything secret.
 
+mod admin;
 mod door;
+mod heap;
+mod page;
+mod status;
 
 use crate::clock::Clock;
+use crate::config::{Admin, Config};
+use crate::logs::Logs;
 use crate::metrics::Metrics;
-use crate::status::{NotReady, Status};
+use crate::status::{About, NotReady, Status};
+use admin::Peer;
 use anyhow::Context;
 use axum::Router;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use door::Door;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +40,9 @@ const STEP_ALLOWANCE: Duration = Duration::from_secs(30);
 pub struct Pages {
     metrics: Metrics,
     status: Status,
+    logs: Logs,
+    about: About,
+    admin: Admin,
     clock: Arc<dyn Clock + Send + Sync>,
     stuck_after: Duration,
 }
@@ -39,12 +50,16 @@ pub struct Pages {
 impl Pages {
     /// Pages over these; `clock` is the one whose monotonic time the lanes write into `status`.
     pub fn new(
+        config: &Config,
+        instance: &str,
         metrics: Metrics,
         status: Status,
+        logs: Logs,
         clock: Arc<dyn Clock + Send + Sync>,
-        commit_timeout: Duration,
     ) -> Self {
-        Self { metrics, status, clock, stuck_after: commit_timeout.saturating_add(STEP_ALLOWANCE) }
+        let stuck_after = config.commit.timeout.saturating_add(STEP_ALLOWANCE);
+        let admin = config.http.as_ref().map_or(Admin::Off, |http| http.admin.clone());
+        Self { metrics, status, logs, about: About::new(config, instance), admin, clock, stuck_after }
     }
 }
 
@@ -67,14 +82,28 @@ pub async fn serve(
     pages: Pages,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    axum::serve(Door::new(listener), router(pages)).with_graceful_shutdown(shutdown).await.context("HTTP server")
+    axum::serve(Door::new(listener), service(pages)).with_graceful_shutdown(shutdown).await.context("HTTP server")
+}
+
+fn service(pages: Pages) -> IntoMakeServiceWithConnectInfo<Router, Peer> {
+    router(pages).into_make_service_with_connect_info()
 }
 
 fn router(pages: Pages) -> Router {
+    let admin = Router::new()
+        .route("/heap", get(admin::heap))
+        .route("/log", get(admin::level))
+        .route("/log/{level}", post(admin::set_level))
+        .layer(from_fn_with_state(pages.clone(), admin::guard));
     Router::new()
+        .nest("/admin", admin)
+        .route("/", get(page::index))
+        .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
+        .route("/v1/status", get(status::status))
         .layer(from_fn(within_limits))
         .layer(map_response(one_request_each))
         .with_state(pages)

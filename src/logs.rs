@@ -4,17 +4,20 @@
 
 mod limit;
 mod noise;
+mod recent;
 
 pub use limit::Limiter;
+pub use recent::{Line, Recent};
 
 use anyhow::{Context, ensure};
 use noise::Noise;
 use std::io::{IsTerminal, stderr};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::Layered;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// The environment variable that sets the level where `--log` does not.
 pub const LEVEL_VARIABLE: &str = "TIDEMILL_LOG";
@@ -31,18 +34,67 @@ pub enum Format {
     Auto,
 }
 
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
+type Level = reload::Handle<EnvFilter, Layered<Recent, Layered<Lines, Registry>>>;
+
+/// The log of the process, as far as it can be seen and changed while it runs; clones are handles of the same.
+#[derive(Clone, Default)]
+pub struct Logs {
+    /// The last lines of note.
+    pub recent: Recent,
+    level: Option<Level>,
+}
+
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logs").field("level", &self.level()).finish_non_exhaustive()
+    }
+}
+
+impl Logs {
+    /// Which lines are written.
+    pub fn level(&self) -> String {
+        let level = self.level.as_ref().and_then(|level| level.with_current(ToString::to_string).ok());
+        level.unwrap_or_else(|| "off".to_owned())
+    }
+
+    /// Writes other lines from now on.
+    ///
+    /// # Errors
+    /// The level cannot be understood, or no log was set up.
+    pub fn set_level(&self, level: &str) -> anyhow::Result<()> {
+        let filter = filter(level, "level")?;
+        let handle = self.level.as_ref().context("this process has no log")?;
+        handle.reload(filter).context("the log is gone")
+    }
+}
+
 /// Sets up the log of the process. `level` (from `--log`) wins over [`LEVEL_VARIABLE`]; unless one of them is set,
 /// `info`. Both take what `tracing-subscriber` calls directives: `debug`, `info,librdkafka=debug`.
 ///
 /// # Errors
 /// The level cannot be understood, or a log has been set up already.
-pub fn init(format: Format, level: Option<&str>) -> anyhow::Result<()> {
+pub fn init(format: Format, level: Option<&str>) -> anyhow::Result<Logs> {
     let variable = std::env::var(LEVEL_VARIABLE).ok();
-    let (level, from) = match (level, variable.as_deref()) {
-        (Some(level), _) => (level, "--log"),
-        (None, Some(level)) if !level.is_empty() => (level, LEVEL_VARIABLE),
-        _ => ("info", "the default"),
+    let filter = match (level, variable.as_deref()) {
+        (Some(level), _) => filter(level, "--log")?,
+        (None, Some(level)) if !level.is_empty() => filter(level, LEVEL_VARIABLE)?,
+        _ => filter("info", "the default")?,
     };
+    let (filter, level) = reload::Layer::new(filter);
+    let recent = Recent::default();
+    tracing_subscriber::registry()
+        .with(lines(format, stderr().is_terminal(), stderr))
+        .with(recent.clone())
+        .with(filter)
+        .with(Noise::default())
+        .try_init()
+        .context("the log is set up already")?;
+    Ok(Logs { recent, level: Some(level) })
+}
+
+/// The lines that a text asks for; `from` is where it was written.
+fn filter(level: &str, from: &str) -> anyhow::Result<EnvFilter> {
     // A bare word that is no level would be taken for the name of a part, and silence everything else.
     let words = level.split(',').map(str::trim).filter(|word| !word.contains('='));
     for word in words {
@@ -51,18 +103,12 @@ pub fn init(format: Format, level: Option<&str>) -> anyhow::Result<()> {
             "{from}: `{word}` is no level: write error, warn, info, debug or trace, or part=level,part=level"
         );
     }
-    let filter = EnvFilter::try_new(level).with_context(|| {
+    EnvFilter::try_new(level).with_context(|| {
         format!("{from} is not a level: {level:?}; write error, warn, info, debug or trace, or parts=level,parts=level")
-    })?;
-    tracing_subscriber::registry()
-        .with(lines(format, stderr().is_terminal(), stderr))
-        .with(filter)
-        .with(Noise::default())
-        .try_init()
-        .context("the log is set up already")
+    })
 }
 
-fn lines<W>(format: Format, terminal: bool, writer: W) -> Box<dyn Layer<Registry> + Send + Sync>
+fn lines<W>(format: Format, terminal: bool, writer: W) -> Lines
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

@@ -3,6 +3,16 @@
 //! Lanes write it now and then (never for each record), HTTP reads it. Records never pass through it, and nothing in
 //! the core reads it back.
 
+mod history;
+mod partition;
+pub mod view;
+mod waits;
+
+pub use history::{History, Memory, Rates, Sample, Totals};
+pub use partition::{OpenWindows, PartitionState, PartitionStatus};
+pub use view::{About, View};
+pub use waits::{Waits, WaitsFor, human};
+
 use crate::broker::TopicPartition;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,6 +28,7 @@ struct Inner {
     draining: bool,
     lanes: BTreeMap<usize, LaneStatus>,
     partitions: BTreeMap<TopicPartition, PartitionStatus>,
+    history: History,
 }
 
 /// What a lane is doing.
@@ -35,6 +46,19 @@ pub enum Phase {
     Stopped,
 }
 
+impl Phase {
+    /// The word for it on pages.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Waiting(_) => "waiting",
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneStatus {
@@ -42,97 +66,6 @@ pub struct LaneStatus {
     pub last_step: Duration,
     /// What it is doing.
     pub phase: Phase,
-}
-
-/// What a task is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PartitionState {
-    /// Reading again what its open windows hold.
-    Restoring,
-    /// Merging new records.
-    Live,
-    /// Standing still until an operator decides.
-    Held,
-    /// Standing still until memory or the sink has room; ready all the same.
-    Paused,
-}
-
-impl PartitionState {
-    /// All states.
-    pub const ALL: [Self; 4] = [Self::Restoring, Self::Live, Self::Held, Self::Paused];
-
-    /// The word for it in metrics and messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Restoring => "restoring",
-            Self::Live => "live",
-            Self::Held => "held",
-            Self::Paused => "paused",
-        }
-    }
-}
-
-/// One source partition that this process owns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionStatus {
-    /// The partition.
-    pub partition: TopicPartition,
-    /// What its task is doing.
-    pub state: PartitionState,
-    /// The watermark in Unix ms; absent before the first record.
-    pub watermark_ms: Option<i64>,
-    /// Next offset to read.
-    pub position: i64,
-    /// Records up to the last stable offset, if the broker has said.
-    pub lag: Option<i64>,
-    /// Offsets of the restore, half-open: where it began and where it ends; absent when there was none.
-    pub restore: Option<(i64, i64)>,
-    /// Why it is held, for people; reads on from "held because".
-    pub held_because: Option<String>,
-    /// Panes (slices of event time) that are open, or closed and not committed yet.
-    pub open_panes: u64,
-    /// Rows (keys) of those panes.
-    pub rows: u64,
-    /// Windows closed and not committed.
-    pub closed_windows: u64,
-    /// Watermark that closes the oldest open window, in Unix ms; absent while nothing is open.
-    pub due_ms: Option<i64>,
-    /// Age of the last record read while more wait behind it, in ms; 0 while none do; absent until that is known.
-    pub lag_ms: Option<i64>,
-    /// How long until retention may delete a record that is still needed, in ms; absent without a limit.
-    pub headroom_ms: Option<i64>,
-}
-
-impl PartitionStatus {
-    /// A partition of which nothing is known but its state.
-    pub fn new(partition: TopicPartition, state: PartitionState) -> Self {
-        Self {
-            partition,
-            state,
-            watermark_ms: None,
-            position: 0,
-            lag: None,
-            restore: None,
-            held_because: None,
-            open_panes: 0,
-            rows: 0,
-            closed_windows: 0,
-            due_ms: None,
-            lag_ms: None,
-            headroom_ms: None,
-        }
-    }
-
-    /// How much of the restore is done, from 0 to 1; 1 when there is nothing to restore.
-    pub fn restored_ratio(&self) -> f64 {
-        match (self.state, self.restore) {
-            (PartitionState::Restoring, Some((from, to))) if to > from => {
-                ((self.position - from) as f64 / (to - from) as f64).clamp(0.0, 1.0)
-            }
-            (PartitionState::Restoring, _) => 0.0,
-            _ => 1.0,
-        }
-    }
 }
 
 /// One reason why the process is not ready.
@@ -235,6 +168,16 @@ impl Status {
     /// All partitions of this process as their lanes last said.
     pub fn partitions(&self) -> Vec<PartitionStatus> {
         self.lock().partitions.values().cloned().collect()
+    }
+
+    /// Records how the process as a whole is doing; once a second.
+    pub fn sample(&self, sample: Sample) {
+        self.lock().history.push(sample);
+    }
+
+    /// The samples of the last minutes.
+    pub fn history(&self) -> History {
+        self.lock().history.clone()
     }
 
     /// A thread that panicked while it wrote has replaced whole entries or none: what is there can be read.

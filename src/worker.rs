@@ -6,15 +6,18 @@
 mod headroom;
 mod minutes;
 mod report;
+mod sampler;
 mod signals;
 
 pub use report::Reporter;
+pub use sampler::sample;
 pub use signals::on_signals;
 
 use crate::broker::Broker;
 use crate::budget::Memory;
 use crate::clock::Clock;
 use crate::lane::{Lane, Progress, Stop};
+use crate::logs::Logs;
 use crate::metrics::{LaneCounts, Metrics};
 use crate::pool::Pool;
 use crate::status::Status;
@@ -37,6 +40,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// What health checks and people see.
     pub status: Status,
+    /// The log: what of it people see on the pages.
+    pub logs: Logs,
     memory: Arc<OnceLock<Memory>>,
     retention: Arc<OnceLock<BTreeMap<String, i64>>>,
     stopping: Arc<AtomicBool>,
@@ -48,6 +53,7 @@ impl Shared {
         Self {
             metrics,
             status: Status::new(),
+            logs: Logs::default(),
             memory: Arc::default(),
             retention: Arc::default(),
             stopping: Arc::default(),

@@ -48,7 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("kafka", &["budget", "instance", "logs", "metrics"]),
     ("sim", &["logs"]),
-    ("http", &["metrics", "status"]),
+    ("http", &["logs", "metrics", "status"]),
     ("worker", &["budget", "checkpoint", "http", "instance", "lane", "logs", "metrics", "pool", "status", "task"]),
     ("plan", &["aggregate", "budget", "decode", "pool", "window"]),
     ("cli", &["*"]),

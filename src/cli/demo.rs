@@ -9,6 +9,7 @@ mod flights;
 mod show;
 
 use crate::config::{self, Config, Idle};
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::worker::Shared;
 use anyhow::anyhow;
@@ -44,10 +45,11 @@ pub struct Arguments {
 ///
 /// # Errors
 /// The worker stopped, or a file cannot be written.
-pub fn demo(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<u8> {
+pub fn demo(arguments: &Arguments, logs: Logs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = pipeline()?;
     let mut show = Show::new(arguments.json, arguments.results.as_deref())?;
-    let shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
+    let mut shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
+    shared.logs = logs;
     shared.metrics.show_status(&shared.status)?;
     match &arguments.brokers {
         None => embedded::run(&config, &shared, &mut show, arguments.keep, out),

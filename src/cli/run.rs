@@ -15,6 +15,7 @@ use crate::http;
 use crate::instance::{Instance, transactional_id};
 use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids, pin_start, source_partitions};
 use crate::lane::{Lane, LaneOptions};
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::status::Phase;
 use crate::worker::{self, Lanes, Shared};
@@ -45,15 +46,16 @@ pub struct Arguments {
 ///
 /// # Errors
 /// What it had to stop for.
-pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
+pub fn run(arguments: &Arguments, logs: Logs) -> anyhow::Result<u8> {
     let Some(config) = super::load(&arguments.file)? else { return Ok(2) };
     let clock = SystemClock::new();
-    let shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
+    let mut shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
+    shared.logs = logs;
     shared.metrics.show_status(&shared.status)?;
     let mut instance = Instance::claim(&config.kafka.group, &config.kafka.brokers, config.kafka.instance.as_deref())?;
     tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
         version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
-    let runtime = surroundings(&config, &shared, &clock)?;
+    let runtime = surroundings(&config, instance.name(), &shared, &clock)?;
     let code = match start(&config, &mut instance, &shared, clock, arguments.accept_config_change) {
         Ok(Some(lanes)) => until_the_end(lanes, &shared, clock, config.shutdown_timeout),
         Ok(None) => 0,
@@ -70,7 +72,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<u8> {
 }
 
 /// HTTP and signals, on a runtime of their own.
-pub(super) fn surroundings<C>(config: &Config, shared: &Shared, clock: &C) -> anyhow::Result<Runtime>
+pub(super) fn surroundings<C>(config: &Config, instance: &str, shared: &Shared, clock: &C) -> anyhow::Result<Runtime>
 where
     C: Clock + Clone + Send + Sync + 'static,
 {
@@ -80,11 +82,12 @@ where
         .enable_all()
         .build()
         .context("cannot start the HTTP runtime")?;
-    if let Some(listen) = config.http {
-        let clock = Arc::new(clock.clone());
-        let pages = http::Pages::new(shared.metrics.clone(), shared.status.clone(), clock, config.commit.timeout);
+    if let Some(listen) = config.http.as_ref().map(|http| http.listen) {
+        let (metrics, status) = (shared.metrics.clone(), shared.status.clone());
+        let pages = http::Pages::new(config, instance, metrics, status, shared.logs.clone(), Arc::new(clock.clone()));
         let listener = runtime.block_on(http::bind(listen))?;
         tracing::info!(address = %listener.local_addr()?, "metrics and health");
+        runtime.spawn(worker::sample(shared.clone()));
         runtime.spawn(async move {
             if let Err(error) = http::serve(listener, pages, std::future::pending()).await {
                 tracing::error!(error = format!("{error:#}"), "HTTP has ended");

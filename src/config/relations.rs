@@ -10,10 +10,9 @@ use super::node::Span;
 use super::properties::Properties;
 use super::read::{At, OrOff};
 use super::units::{Bytes, Millis};
-use super::{Aggregate, Commit, Config, Kafka, Memory, Pipeline, PoolShares, Recent, Sink, TimeSource, Topics};
-use super::{keys, windows, written};
+use super::{Admin, Aggregate, Commit, Config, Http, Kafka, Memory, Pipeline, PoolShares, Recent, Sink, TimeSource};
+use super::{Topics, keys, windows, written};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -280,15 +279,25 @@ fn check_memory(memory: written::Memory, out: &mut Complaints) -> Option<Memory>
     Some(Memory { budget_bytes: budget.value.0, when_full: memory.when_full?.value, recent, pool })
 }
 
-fn check_http(http: OrOff<written::Http>, out: &mut Complaints) -> Option<Option<SocketAddr>> {
+fn check_http(http: OrOff<written::Http>, out: &mut Complaints) -> Option<Option<Http>> {
     let OrOff::On(http) = http else { return Some(None) };
+    let admin = match http.admin?.value {
+        OrOff::Off => Admin::Off,
+        OrOff::On(admin) => admin.token.map_or(Admin::Loopback, |token| {
+            if token.value.bare {
+                out.warning(token.span, "a secret is written into this file")
+                    .help("keep it elsewhere: \"${env:NAME}\" or \"${file:/path}\"");
+            }
+            Admin::Token(token.value.text)
+        }),
+    };
     let listen = http.listen?;
     let OrOff::On(address) = listen.value else { return Some(None) };
     if !address.0.ip().is_loopback() {
         out.warning(listen.span, "metrics are served beyond this machine, to anyone who can reach the port")
             .help("listen on 127.0.0.1 unless a network policy guards it");
     }
-    Some(Some(address.0))
+    Some(Some(Http { listen: address.0, admin }))
 }
 
 /// The milliseconds of a duration, if it is from `min` to `max`.

@@ -1,7 +1,7 @@
 //! Values of single keys that have a grammar or a choice of their own.
 
 use super::complaint::Complaints;
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Value};
 use super::read::{Form, Read, Shape, Wrong, scalar, substitution, words};
 use super::units::{Bytes, SIZE_UNITS};
 use super::{Protocol, StartAt, TimeFormat, WhenFull};
@@ -76,6 +76,42 @@ impl Form for Listen {
 
     fn parse(text: &str) -> Result<Self, Wrong> {
         text.parse().map(Self).map_err(|_| "there is no such address or port".to_owned().into())
+    }
+}
+
+/// `http.admin.token`. `Debug` hides it.
+pub(super) struct Token {
+    pub(super) text: String,
+    /// Whether it was written into the file itself.
+    pub(super) bare: bool,
+}
+
+/// The text of a token.
+struct TokenText(String);
+
+impl Form for TokenText {
+    const WHAT: &'static str = "a token of 16 to 1000 printable characters without spaces";
+    const SHAPE: Shape = Shape::Pattern("[!-~]{16,1000}");
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        Ok(Self(text.into()))
+    }
+}
+
+impl Read for Token {
+    fn schema() -> serde_json::Value {
+        TokenText::schema()
+    }
+
+    fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
+        let bare = matches!(&node.value, Value::Scalar(scalar) if scalar.substituted.is_none());
+        TokenText::read(node, out).map(|text| Self { text: text.0, bare })
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
     }
 }
 

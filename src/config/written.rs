@@ -12,7 +12,7 @@ use super::properties::Properties;
 use super::read::{At, OrOff, Read};
 use super::section::{KeyDoc, Keys, section, section_schema};
 use super::units::{Bytes, Millis};
-use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Recent, Share, Then};
+use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Recent, Share, Then, Token};
 use super::{Protocol, StartAt, TimeFormat, WhenFull};
 
 section! {
@@ -40,7 +40,7 @@ section! {
         lanes: preset Lanes = "auto",
         /// How much memory the process may take.
         memory: preset Memory = "{}",
-        /// Where metrics and health are served; `off` for nowhere.
+        /// Where the status page, metrics and health are served; `off` for nowhere.
         http: preset OrOff<Http> = "{}",
         /// How the worker stops.
         shutdown: preset Shutdown = "{}",
@@ -196,10 +196,20 @@ section! {
 }
 
 section! {
-    /// Where metrics and health are served.
+    /// Where the status page, metrics and health are served.
     Http {
         /// Address and port; `off` for nowhere.
         listen: preset OrOff<Listen> = "127.0.0.1:9640",
+        /// Who may see the heap and change the log level: `off` is nobody, `{}` programs on this machine.
+        admin: preset OrOff<Admin> = "off",
+    }
+}
+
+section! {
+    /// Who may see the heap and change the log level.
+    Admin {
+        /// Whoever shows it as `Authorization: Bearer …` may; from a file: `${file:/path}`. Without it: programs on this machine.
+        token: optional Token,
     }
 }
 

@@ -3,7 +3,9 @@
 //! Knows nothing of HTTP: a peer that neither reads nor writes, or writes for ever without an answer falling due, is
 //! sent away whatever it meant to say.
 
-use axum::serve::Listener;
+use super::admin::Peer;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -53,6 +55,12 @@ impl Listener for Door {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::broker::TopicPartition;
 use crate::clock::ManualClock;
-use crate::status::{PartitionState, PartitionStatus, Phase};
+use crate::status::{PartitionState, PartitionStatus, Phase, View};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
@@ -19,17 +19,24 @@ struct Server {
 /// A server on a thread of its own, which ends with the test process.
 fn server(connections: usize, patience: Duration) -> Server {
     let (status, clock) = (Status::new(), ManualClock::at(0));
-    let pages = Pages::new(Metrics::new().unwrap(), status.clone(), Arc::new(clock.clone()), Duration::from_secs(30));
+    let metrics = Metrics::new().unwrap();
+    let pages = Pages::new(&flights(), "here", metrics, status.clone(), Logs::default(), Arc::new(clock.clone()));
     let (address_tx, address_rx) = mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
             address_tx.send(listener.local_addr().unwrap()).unwrap();
-            axum::serve(Door::with_limits(listener, connections, patience), router(pages)).await.unwrap();
+            axum::serve(Door::with_limits(listener, connections, patience), service(pages)).await.unwrap();
         });
     });
     Server { address: address_rx.recv().unwrap(), status, clock }
+}
+
+/// A pipeline with `commit.timeout: 30s` and windows of an hour with as much grace.
+fn flights() -> Config {
+    let text = include_str!("../../config/flights.yaml");
+    crate::config::parse("flights.yaml", text, std::path::Path::new("."), &|_| None).unwrap().config
 }
 
 fn calm_server() -> Server {
@@ -86,6 +93,24 @@ fn liveness_fails_only_for_a_lane_without_steps() {
     assert_eq!(server.get("/livez").0, 200);
     server.clock.advance(Duration::from_secs(1));
     assert_eq!(server.get("/livez"), (503, "lane 3 stuck: no step for 61 s\n".into()));
+}
+
+#[test]
+fn the_status_says_what_each_partition_waits_for() {
+    let server = calm_server();
+    server.status.lane(0, Duration::ZERO, Phase::Running);
+    let partition = TopicPartition { topic: "flights".into(), partition: 2 };
+    let live = PartitionStatus { lag: Some(3), ..PartitionStatus::new(partition, PartitionState::Live) };
+    server.status.partition(live);
+    server.clock.advance(Duration::from_secs(2));
+    let (code, text) = server.get("/v1/status");
+    let view: View = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, view.name.as_str(), view.instance.as_str(), view.now_ms), (200, "flight-delays", "here", 2000));
+    let lane = &view.lanes[0];
+    assert_eq!((lane.phase.as_str(), lane.silent_ms, lane.partitions), ("running", 2000, 1));
+    let partition = &view.partitions[0];
+    assert_eq!((partition.partition, partition.lag, partition.waits_for.as_str()), (2, Some(3), "record"));
+    assert_eq!(partition.sentence, "nothing is open: no record has been merged yet");
 }
 
 #[test]

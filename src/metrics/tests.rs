@@ -12,20 +12,19 @@ use std::time::Duration;
 const VERBS: [&str; 8] = ["poll", "decode", "merge", "close", "encode", "produce", "commit", "release"];
 
 fn partition() -> PartitionStatus {
+    let partition = TopicPartition { topic: "flights".into(), partition: 3 };
     PartitionStatus {
-        partition: TopicPartition { topic: "flights".into(), partition: 3 },
-        state: PartitionState::Restoring,
         watermark_ms: Some(1_500),
         position: 25,
         lag: Some(7),
         restore: Some((0, 100)),
-        held_because: None,
         open_panes: 4,
         rows: 40,
         closed_windows: 1,
         due_ms: Some(3_600_000),
         lag_ms: Some(250),
         headroom_ms: Some(86_400_000),
+        ..PartitionStatus::new(partition, PartitionState::Restoring)
     }
 }
 

@@ -31,6 +31,11 @@ impl Task {
         self.horizon(context).and_then(|horizon| self.silence.due_at(horizon))
     }
 
+    /// Since when nothing has been merged (monotonic), as far as it can be vouched for.
+    pub fn quiet_since(&self) -> Duration {
+        self.silence.quiet_since()
+    }
+
     /// Records between the position and the last stable offset, as far as the broker has said.
     pub fn lag_records(&self) -> Option<i64> {
         self.lag.ends.map(|ends| (ends.last_stable - self.position).max(0))

@@ -48,6 +48,11 @@ impl Silence {
         self.quiet_since += blocked;
     }
 
+    /// When the quiet began.
+    pub(super) fn quiet_since(&self) -> Duration {
+        self.quiet_since
+    }
+
     /// When the quiet is long enough for a raise that closes the next window; `None` if it never is.
     pub(super) fn due_at(&self, horizon: Horizon) -> Option<Duration> {
         let quiet_ms = match self.idle {

@@ -6,7 +6,7 @@ use super::minutes::Minute;
 use crate::broker::{Broker, TopicPartition};
 use crate::clock::Clock;
 use crate::lane::{Holding, Lane, Standing};
-use crate::status::{PartitionState, PartitionStatus, Phase};
+use crate::status::{OpenWindows, PartitionState, PartitionStatus, Phase};
 use crate::task::{State, Task, TaskContext};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -80,6 +80,7 @@ impl Reporter {
             let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
             let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
             let mut status = status_of(holding, lane.context(), standing);
+            status.lane = self.number;
             if let Some(task) = holding.task() {
                 let retention_ms = self.shared.retention_ms(&partition.topic);
                 status.lag_ms = lag_ms(task, now_ms);
@@ -138,6 +139,8 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         Standing::Waits => (PartitionState::Paused, None),
         Standing::Held(why) => (PartitionState::Held, Some(why.to_owned())),
     };
+    let panes = task.panes();
+    let ends = panes.next_end_ms().zip(panes.last_end_ms(&context.panes.bounds));
     let closed_rows: usize = task.closed.iter().map(|closed| closed.table.len()).sum();
     PartitionStatus {
         held_because,
@@ -146,10 +149,12 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         lag: task.lag_records(),
         restore,
         // A closed window counts until its commit: nobody has it before.
-        open_panes: (task.panes().len() + task.closed.len()) as u64,
-        rows: (task.panes().rows() + closed_rows) as u64,
+        open_panes: (panes.len() + task.closed.len()) as u64,
+        rows: (panes.rows() + closed_rows) as u64,
         closed_windows: task.closed.len() as u64,
         due_ms: task.due_ms(context),
+        open: ends.map(|(next_end_ms, last_end_ms)| OpenWindows { next_end_ms, last_end_ms }),
+        quiet_since: task.quiet_since(),
         ..PartitionStatus::new(task.partition.clone(), state)
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn run(
     if !keep {
         config.http = None;
     }
-    let runtime = surroundings(&config, shared, &clock)?;
+    let runtime = surroundings(&config, "demo", shared, &clock)?;
     let mut instance = Instance::claim(&config.kafka.group, brokers, None)?;
     let mut reader = Reader::open(&config.kafka, &config.sink.topic, 0..PARTITIONS)?;
     let (mut batch, mut events) = (RecordBatch::new(1 << 18, 4096), Vec::<Event>::new());

@@ -33,7 +33,7 @@ pub(super) fn run(
     let cluster = Cluster::virtual_time(&clock);
     let client = load(&cluster, config)?;
     let mut reader = Reader::new(&cluster, &config.sink.topic);
-    let runtime = keep.then(|| surroundings(config, shared, &clock)).transpose()?;
+    let runtime = keep.then(|| surroundings(config, "demo", shared, &clock)).transpose()?;
     let total = sizing::total(config);
     let memory = Memory::new(Budget::of(config, total.bytes, Lanes::Exactly(1))?, &config.memory.pool);
     shared.show(&memory)?;
