@@ -4,9 +4,11 @@
 //! record, never answers with anything secret.
 
 mod door;
+mod windows;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::recent::Desk;
 use crate::status::{NotReady, Status};
 use anyhow::Context;
 use axum::Router;
@@ -34,6 +36,7 @@ pub struct Pages {
     status: Status,
     clock: Arc<dyn Clock + Send + Sync>,
     stuck_after: Duration,
+    desk: Desk,
 }
 
 impl Pages {
@@ -44,7 +47,18 @@ impl Pages {
         clock: Arc<dyn Clock + Send + Sync>,
         commit_timeout: Duration,
     ) -> Self {
-        Self { metrics, status, clock, stuck_after: commit_timeout.saturating_add(STEP_ALLOWANCE) }
+        Self {
+            metrics,
+            status,
+            clock,
+            stuck_after: commit_timeout.saturating_add(STEP_ALLOWANCE),
+            desk: Desk::default(),
+        }
+    }
+
+    /// The same with questions about windows answered at this desk.
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self { desk, ..self }
     }
 }
 
@@ -72,6 +86,7 @@ pub async fn serve(
 
 fn router(pages: Pages) -> Router {
     Router::new()
+        .merge(windows::router(pages.desk.clone()))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::lane::{Lane, Progress, Stop};
 use crate::metrics::{LaneCounts, Metrics};
 use crate::pool::Pool;
+use crate::recent::Desk;
 use crate::status::Status;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,8 @@ pub struct Shared {
     pub status: Status,
     memory: Arc<OnceLock<Memory>>,
     retention: Arc<OnceLock<BTreeMap<String, i64>>>,
+    /// Where questions about windows are answered.
+    pub desk: Desk,
     stopping: Arc<AtomicBool>,
 }
 
@@ -50,6 +53,7 @@ impl Shared {
             status: Status::new(),
             memory: Arc::default(),
             retention: Arc::default(),
+            desk: Desk::default(),
             stopping: Arc::default(),
         }
     }

@@ -16,6 +16,8 @@ use crate::instance::{Instance, transactional_id};
 use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids, pin_start, source_partitions};
 use crate::lane::{Lane, LaneOptions};
 use crate::metrics::Metrics;
+use crate::plan;
+use crate::recent::{Mailbox, Recent};
 use crate::status::Phase;
 use crate::worker::{self, Lanes, Shared};
 use anyhow::{Context, bail};
@@ -82,7 +84,8 @@ where
         .context("cannot start the HTTP runtime")?;
     if let Some(listen) = config.http {
         let clock = Arc::new(clock.clone());
-        let pages = http::Pages::new(shared.metrics.clone(), shared.status.clone(), clock, config.commit.timeout);
+        let pages = http::Pages::new(shared.metrics.clone(), shared.status.clone(), clock, config.commit.timeout)
+            .with_desk(shared.desk.clone());
         let listener = runtime.block_on(http::bind(listen))?;
         tracing::info!(address = %listener.local_addr()?, "metrics and health");
         runtime.spawn(async move {
@@ -132,6 +135,9 @@ pub(super) fn start(
         return Ok(None);
     }
     let memory = memory(config, shared, partitions.len())?;
+    if let Err(problem) = plan::check(config, &memory.budget, partitions.len()) {
+        tracing::warn!("{problem}");
+    }
     let count = memory.budget.lanes;
     let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
     let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();
@@ -142,8 +148,10 @@ pub(super) fn start(
         }
     }
     let seed = RandomState::new().hash_one(std::process::id());
+    let recent = Recent::within(memory.budget.recent_bytes, config, seed);
+    let mailboxes: Vec<_> = (0..count).map(|_| Mailbox::default()).collect();
     let mut lanes = Vec::new();
-    for lane in 0..count {
+    for (lane, mailbox) in mailboxes.iter().enumerate() {
         let broker = KafkaBroker::connect(Options {
             kafka: config.kafka.clone(),
             topics: config.topics.patterns.clone(),
@@ -157,9 +165,16 @@ pub(super) fn start(
             compression: config.sink.compression.clone(),
             reports: Some(shared.metrics.clients().lane(lane)),
         })?;
-        let options = LaneOptions { seed, accept_digest, ..LaneOptions::within(lane, config, &memory) };
+        let options = LaneOptions {
+            seed,
+            accept_digest,
+            recent: recent.clone(),
+            mailbox: mailbox.clone(),
+            ..LaneOptions::within(lane, config, &memory)
+        };
         lanes.push(Lane::new(config.clone(), options, broker, clock));
     }
+    shared.desk.open(recent, mailboxes);
     instance.record_lanes(count)?;
     tracing::info!(lanes = count, partitions = partitions.len(), "lanes start");
     worker::start(lanes, clock, shared, config.shutdown_timeout).context("cannot start a lane").map(Some)
@@ -260,6 +275,9 @@ pub(super) fn until_the_end(lanes: Lanes, shared: &Shared, clock: SystemClock, s
                 return code;
             }
         }
+    }
+    if let Some((recent, _)) = shared.desk.get() {
+        recent.clear();
     }
     lanes.join();
     code
