@@ -8,11 +8,13 @@ mod door;
 mod heap;
 mod page;
 mod status;
+mod windows;
 
 use crate::clock::Clock;
 use crate::config::{Admin, Config};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::recent::Desk;
 use crate::status::{About, NotReady, Status};
 use admin::Peer;
 use anyhow::Context;
@@ -45,6 +47,7 @@ pub struct Pages {
     admin: Admin,
     clock: Arc<dyn Clock + Send + Sync>,
     stuck_after: Duration,
+    desk: Desk,
 }
 
 impl Pages {
@@ -59,7 +62,21 @@ impl Pages {
     ) -> Self {
         let stuck_after = config.commit.timeout.saturating_add(STEP_ALLOWANCE);
         let admin = config.http.as_ref().map_or(Admin::Off, |http| http.admin.clone());
-        Self { metrics, status, logs, about: About::new(config, instance), admin, clock, stuck_after }
+        Self {
+            metrics,
+            status,
+            logs,
+            about: About::new(config, instance),
+            admin,
+            clock,
+            stuck_after,
+            desk: Desk::default(),
+        }
+    }
+
+    /// The same with questions about windows answered at this desk.
+    pub fn with_desk(self, desk: Desk) -> Self {
+        Self { desk, ..self }
     }
 }
 
@@ -100,6 +117,7 @@ fn router(pages: Pages) -> Router {
         .route("/", get(page::index))
         .route("/page.css", get(page::style))
         .route("/page.js", get(page::script))
+        .merge(windows::router(pages.desk.clone()))
         .route("/metrics", get(metrics))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))

@@ -5,6 +5,7 @@
 //! verbs. A lane shares nothing with other lanes.
 
 mod fencing;
+mod inquiry;
 mod membership;
 mod options;
 mod pressure;
@@ -98,9 +99,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     pub fn new(config: Config, options: LaneOptions, broker: B, clock: C) -> Self {
         let keep = (config.late.is_some(), config.dead_letter.is_some());
         let now = clock.monotonic();
+        let mut context = TaskContext::new(config.pipeline.clone(), options.seed, keep.0, keep.1, options.pool.hot());
+        context.recent = options.recent.clone();
         Self {
             counts: LaneCounts::default(),
-            context: TaskContext::new(config.pipeline.clone(), options.seed, keep.0, keep.1, options.pool.hot()),
+            context,
             encoder: Encoder::new(&config),
             scratch: Scratch::default(),
             batch: RecordBatch::new(options.batch_bytes, options.batch_records),
@@ -137,6 +140,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.poll(wait)?;
         let moved = !self.batch.is_empty() || self.events.iter().any(|event| !matches!(event, Event::Ends { .. }));
         self.merge();
+        self.answer();
         self.close()?;
         self.produce()?;
         self.commit()?;

@@ -29,6 +29,8 @@ pub mod lane;
 
 pub mod checkpoint;
 
+pub mod recent;
+
 // the process around the lanes
 pub mod worker;
 

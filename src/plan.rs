@@ -13,7 +13,6 @@ mod scale;
 mod sketch;
 mod speed;
 mod state;
-mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;

@@ -252,7 +252,9 @@ impl Task {
         committed: Committed,
     ) -> Option<Committed> {
         for closed in self.closed.drain(..windows.min(self.closed.len())) {
-            context.panes.release(closed.table);
+            if let Some(table) = context.recent.keep(&self.partition, closed.end_ms, closed.table) {
+                context.panes.release(table);
+            }
         }
         self.rejected.release(&mut context.panes.hot, rejected);
         if let Some(replay_from) = Checkpoint::replay_from(&committed.metadata) {

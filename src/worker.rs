@@ -20,6 +20,7 @@ use crate::lane::{Lane, Progress, Stop};
 use crate::logs::Logs;
 use crate::metrics::{LaneCounts, Metrics};
 use crate::pool::Pool;
+use crate::recent::Desk;
 use crate::status::Status;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +45,8 @@ pub struct Shared {
     pub logs: Logs,
     memory: Arc<OnceLock<Memory>>,
     retention: Arc<OnceLock<BTreeMap<String, i64>>>,
+    /// Where questions about windows are answered.
+    pub desk: Desk,
     stopping: Arc<AtomicBool>,
 }
 
@@ -56,6 +59,7 @@ impl Shared {
             logs: Logs::default(),
             memory: Arc::default(),
             retention: Arc::default(),
+            desk: Desk::default(),
             stopping: Arc::default(),
         }
     }

@@ -22,6 +22,8 @@ mod chaos;
 mod flights;
 #[path = "worker/judge.rs"]
 mod judge;
+#[path = "worker/plan.rs"]
+mod plan;
 #[path = "worker/positions.rs"]
 mod positions;
 #[path = "worker/process.rs"]

@@ -4,7 +4,7 @@
 
 mod connect;
 
-use crate::budget::Machine;
+use super::sizing;
 use crate::config::Config;
 use crate::plan::{self, Given, Load, Place};
 use std::io::{self, Write};
@@ -82,14 +82,9 @@ fn given(arguments: &Arguments, config: &Config) -> Option<Given> {
 /// This machine, as if the worker ran on it.
 fn place(config: &Config, retention_ms: Option<i64>) -> Place {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (budget_bytes, budget_from) = match config.memory.budget_bytes {
-        Some(bytes) => (bytes, None),
-        None => {
-            let auto = Machine::default().auto();
-            (auto.bytes, Some(auto.from))
-        }
-    };
-    Place { cores, budget_bytes, budget_from, retention_ms }
+    let total = sizing::total(config);
+    let budget_from = config.memory.budget_bytes.is_none().then_some(total.from);
+    Place { cores, budget_bytes: total.bytes, budget_from, retention_ms }
 }
 
 /// A number as people write it: `1500`, `200k`, `1.5M`.

@@ -17,6 +17,8 @@ use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids, pin_star
 use crate::lane::{Lane, LaneOptions};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::plan;
+use crate::recent::{Mailbox, Recent};
 use crate::status::Phase;
 use crate::worker::{self, Lanes, Shared};
 use anyhow::{Context, bail};
@@ -84,7 +86,8 @@ where
         .context("cannot start the HTTP runtime")?;
     if let Some(listen) = config.http.as_ref().map(|http| http.listen) {
         let (metrics, status) = (shared.metrics.clone(), shared.status.clone());
-        let pages = http::Pages::new(config, instance, metrics, status, shared.logs.clone(), Arc::new(clock.clone()));
+        let pages = http::Pages::new(config, instance, metrics, status, shared.logs.clone(), Arc::new(clock.clone()))
+            .with_desk(shared.desk.clone());
         let listener = runtime.block_on(http::bind(listen))?;
         tracing::info!(address = %listener.local_addr()?, "metrics and health");
         runtime.spawn(worker::sample(shared.clone()));
@@ -136,6 +139,9 @@ pub(super) fn start(
         return Ok(None);
     }
     let memory = memory(config, shared, partitions.len())?;
+    if let Err(problem) = plan::check(config, &memory.budget, partitions.len()) {
+        tracing::warn!("{problem}");
+    }
     let count = memory.budget.lanes;
     let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
     let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();
@@ -146,8 +152,10 @@ pub(super) fn start(
         }
     }
     let seed = RandomState::new().hash_one(std::process::id());
+    let recent = Recent::within(memory.budget.recent_bytes, config, seed);
+    let mailboxes: Vec<_> = (0..count).map(|_| Mailbox::default()).collect();
     let mut lanes = Vec::new();
-    for lane in 0..count {
+    for (lane, mailbox) in mailboxes.iter().enumerate() {
         let broker = KafkaBroker::connect(Options {
             kafka: config.kafka.clone(),
             topics: config.topics.patterns.clone(),
@@ -161,9 +169,16 @@ pub(super) fn start(
             compression: config.sink.compression.clone(),
             reports: Some(shared.metrics.clients().lane(lane)),
         })?;
-        let options = LaneOptions { seed, accept_digest, ..LaneOptions::within(lane, config, &memory) };
+        let options = LaneOptions {
+            seed,
+            accept_digest,
+            recent: recent.clone(),
+            mailbox: mailbox.clone(),
+            ..LaneOptions::within(lane, config, &memory)
+        };
         lanes.push(Lane::new(config.clone(), options, broker, clock));
     }
+    shared.desk.open(recent, mailboxes);
     instance.record_lanes(count)?;
     tracing::info!(lanes = count, partitions = partitions.len(), "lanes start");
     worker::start(lanes, clock, shared, config.shutdown_timeout).context("cannot start a lane").map(Some)
@@ -264,6 +279,9 @@ pub(super) fn until_the_end(lanes: Lanes, shared: &Shared, clock: SystemClock, s
                 return code;
             }
         }
+    }
+    if let Some((recent, _)) = shared.desk.get() {
+        recent.clear();
     }
     lanes.join();
     code

@@ -4,6 +4,7 @@ use crate::budget::{Ladder, Memory};
 use crate::checkpoint::Digest;
 use crate::config::Config;
 use crate::pool::{Limits, Pool};
+use crate::recent::{Mailbox, Recent};
 use std::time::Duration;
 
 /// What a lane needs to know beyond the configuration.
@@ -27,6 +28,10 @@ pub struct LaneOptions {
     pub pool: Pool,
     /// How far that is filled: one ladder for the whole process.
     pub ladder: Ladder,
+    /// Where committed windows stay readable for a while.
+    pub recent: Recent,
+    /// Where questions about open windows come in.
+    pub mailbox: Mailbox,
 }
 
 impl LaneOptions {
@@ -43,6 +48,8 @@ impl LaneOptions {
             split_after: config.commit.timeout / 3,
             ladder: Ladder::new(pool.clone(), None),
             pool,
+            recent: Recent::off(),
+            mailbox: Mailbox::default(),
         }
     }
 

@@ -133,6 +133,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.pressure.step = self.options.ladder.look(now);
         if self.pressure.step >= Step::SharedViews {
             self.options.pool.empty_cold();
+            self.options.recent.shrink();
+        } else {
+            self.options.recent.grow();
         }
         if now >= self.pressure.maintain_at {
             self.pressure.maintain_at = now + self.config.memory.pool.maintain;

@@ -68,7 +68,9 @@ pub(super) fn shares(config: &Config, load: &Load, share: f64, budget: &Budget, 
 /// Open windows, those that wait for a commit while the worker catches up, and recent results, which grow to their limit.
 fn pool_bytes(budget: &Budget, state: &State, ends: f64) -> f64 {
     let mean_share = state.window_rows.mean / state.window_rows.max.max(1.0);
-    let recent = if state.window_bytes < budget.recent_bytes as f64 { budget.recent_bytes as f64 } else { 0.0 };
+    // Whole windows of a partition, as many as there is room for.
+    let block = (state.window_bytes / state.partitions).max(1.0);
+    let recent = (budget.recent_bytes as f64 / block).floor() * block;
     let allowed = budget.limits.allowed_bytes(Need::Merge) as f64;
     // Windows that wait never fill the pool: commits come early then.
     let waits = ((ends - 1.0) * state.window_bytes * mean_share).min((allowed - state.bytes - recent).max(0.0) / 2.0);

@@ -4,9 +4,10 @@
 //! commit.
 
 use super::load::{Load, MeanMax, Stretch};
-use super::table;
 use crate::aggregate::Layout;
 use crate::config::{AggregateKind, Pipeline, Window};
+use crate::pool::Arena;
+use crate::window::table;
 
 /// Windows and what they hold, all partitions together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub struct State {
     pub window_rows: MeanMax,
     /// Bytes of one window that is full, the largest.
     pub window_bytes: f64,
+    /// Partitions that they are of.
+    pub partitions: f64,
     /// Windows open at once.
     pub open: u64,
     /// Panes that they are made of.
@@ -25,18 +28,19 @@ pub struct State {
     pub bytes: f64,
 }
 
-/// What decides the bytes of a row.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    words: usize,
-    key_bytes: f64,
+/// What decides the bytes of a table.
+#[derive(Clone, Debug)]
+struct Rows {
+    layout: Layout,
+    key_bytes: usize,
     text_bytes: f64,
+    declared: Option<usize>,
 }
 
 impl State {
     /// The state that a share of a load makes of a pipeline's windows; `window` may be another than the pipeline's own.
     pub(super) fn of(pipeline: &Pipeline, window: &Window, load: &Load, share: f64, commit_ms: i64) -> Self {
-        let row = Row::of(pipeline, load);
+        let table = Rows::of(pipeline, load);
         let (size_ms, every_ms, pane_ms) = (window.size_ms, window.every_ms, window.pane_ms());
         let open = windows_open(window);
         let (is_tumbling, declared) = (size_ms == pane_ms, pipeline.keys.as_ref().map(|keys| keys.len() as f64));
@@ -45,7 +49,7 @@ impl State {
             MeanMax { mean: rows.mean * share, max: rows.max * share }
         };
         let partitions = (load.partitions as f64 * share).round().max(1.0);
-        let bytes = |rows: f64, expected: f64| partitions * row.bytes(rows / partitions, expected / partitions);
+        let bytes = |rows: f64| partitions * table.bytes(rows / partitions);
         let window_rows = rows_in(true, size_ms, size_ms);
         let pane_rows = rows_in(is_tumbling, pane_ms, pane_ms);
         let per_step = every_ms / pane_ms;
@@ -54,43 +58,50 @@ impl State {
         let (mut rows, mut sum) = (0.0, 0.0);
         if whole > 0 {
             rows = pane_rows.mean * (whole - 1) as f64 + pane_rows.max;
-            sum = bytes(pane_rows.mean, pane_rows.max) * (whole - 1) as f64 + bytes(pane_rows.max, pane_rows.max);
+            sum = bytes(pane_rows.mean) * (whole - 1) as f64 + bytes(pane_rows.max);
         }
         let mut left_ms = (size_ms + window.grace_ms) % every_ms;
         let mut panes = whole;
         while left_ms > 0 {
             let filled = rows_in(is_tumbling, pane_ms, left_ms.min(pane_ms)).mean;
             rows += filled;
-            sum += bytes(filled, pane_rows.max);
+            sum += bytes(filled);
             left_ms -= pane_ms;
             panes += 1;
         }
         // While the closed window waits for its commit, the next pane begins; a hopping one is a copy of its panes.
         let next_ms = commit_ms.clamp(1, pane_ms);
         let next = rows_in(is_tumbling, pane_ms, next_ms).mean;
-        sum += bytes(next, pane_rows.max);
-        let window_bytes = bytes(window_rows.max, window_rows.max);
+        sum += bytes(next);
+        let window_bytes = bytes(window_rows.max);
         if !is_tumbling {
             sum += window_bytes;
         }
-        Self { window_rows, window_bytes, open, panes: panes.unsigned_abs(), rows, bytes: sum }
+        Self { window_rows, window_bytes, partitions, open, panes: panes.unsigned_abs(), rows, bytes: sum }
     }
 }
 
-impl Row {
+impl Rows {
     fn of(pipeline: &Pipeline, load: &Load) -> Self {
         let picks = pipeline.aggregates.iter();
         let picks = picks.filter(|aggregate| matches!(aggregate.kind, AggregateKind::First | AggregateKind::Last));
         Self {
-            words: Layout::new(&pipeline.aggregates).identity().len(),
-            key_bytes: load.key_bytes,
+            layout: Layout::new(&pipeline.aggregates),
+            key_bytes: load.key_bytes.ceil() as usize,
             text_bytes: picks.count() as f64 * load.text_bytes,
+            declared: pipeline.keys.as_ref().map(|keys| keys.len()),
         }
     }
 
-    /// Bytes of one partition's table.
-    fn bytes(self, rows: f64, rows_expected: f64) -> f64 {
-        table::bytes_for(rows, rows_expected, self.words, self.key_bytes, self.text_bytes)
+    /// Bytes of one partition's table with so many of them.
+    fn bytes(&self, rows: f64) -> f64 {
+        let texts = Arena::bytes_for((rows * self.text_bytes) as usize);
+        let rows = rows.ceil() as usize;
+        if rows == 0 {
+            0.0
+        } else {
+            (table::bytes_for(&self.layout, rows, self.key_bytes, self.declared) + texts) as f64
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::checkpoint::Digest;
 use crate::config::Pipeline;
 use crate::decode::Decoder;
 use crate::pool::Hot;
+use crate::recent::Recent;
 use crate::window::bounds::Bounds;
 use crate::window::keys::Keys;
 use crate::window::panes::PaneContext;
@@ -25,6 +26,8 @@ pub struct TaskContext {
     pub keep_late: bool,
     /// Whether dead letters are kept for a topic.
     pub keep_dead: bool,
+    /// Where committed windows go, if they are kept.
+    pub recent: Recent,
     pub(super) decoder: Decoder,
 }
 
@@ -34,7 +37,15 @@ impl TaskContext {
         let layout = Layout::new(&pipeline.aggregates);
         let keys = Keys::new(seed, pipeline.keys.as_deref().map(|keys| &keys[..]));
         let panes = PaneContext::new(Bounds::new(&pipeline.window), layout, keys, hot);
-        Self { digest: Digest::of(&pipeline), panes, keep_late, keep_dead, decoder: Decoder::new(&pipeline), pipeline }
+        Self {
+            digest: Digest::of(&pipeline),
+            panes,
+            keep_late,
+            keep_dead,
+            recent: Recent::off(),
+            decoder: Decoder::new(&pipeline),
+            pipeline,
+        }
     }
 
     /// Rules 1 to 4: what the record is refused for before its value is read; else its key, and what stands for it.

@@ -40,6 +40,16 @@ impl Bounds {
         self.size_ms
     }
 
+    /// Distance of two starts.
+    pub fn every_ms(&self) -> i64 {
+        self.every_ms
+    }
+
+    /// True if the window that ends at `end_ms` holds the pane.
+    pub fn holds(&self, end_ms: i64, pane_start_ms: i64) -> bool {
+        (end_ms - self.size_ms..end_ms).contains(&pane_start_ms)
+    }
+
     /// How long after its end a window still takes records.
     pub fn grace_ms(&self) -> i64 {
         self.grace_ms

@@ -4,6 +4,8 @@
 //! the watermark allows and before the next record is merged: a pane shared with a closed window may still take
 //! records for the others.
 
+mod look;
+
 use super::bounds::Bounds;
 use super::keys::Keys;
 use super::table::{Fill, Source, Table};

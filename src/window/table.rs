@@ -67,10 +67,17 @@ pub struct Row<'a> {
     code: u32,
 }
 
-/// Bytes that a table takes for so many rows, in the pages and segments that it would lease.
-pub fn bytes_for(layout: &Layout, rows: usize, key_bytes_mean: usize) -> usize {
+/// Bytes that a table takes for so many rows, in the pages and segments that it would lease; with declared keys, for
+/// that many of them.
+pub fn bytes_for(layout: &Layout, rows: usize, key_bytes_mean: usize, declared: Option<usize>) -> usize {
     let row_words = HEAD + layout.identity().len() + key_words(key_bytes_mean);
-    Index::bytes_for(rows) + Arena::bytes_for(rows * row_words * size_of::<u64>())
+    let places = declared.map_or_else(|| Index::bytes_for(rows), Dense::bytes_for);
+    places + Arena::bytes_for(rows * row_words * size_of::<u64>())
+}
+
+#[inline]
+fn head(code: u32, key: &[u8]) -> u64 {
+    u64::from(code) << 32 | key.len() as u64
 }
 
 fn key_words(key_bytes: usize) -> usize {
@@ -167,15 +174,26 @@ impl Table {
     /// # Errors
     /// No memory for this need; the table is of no use then.
     pub fn merge(&mut self, source: &mut Source<'_>, layout: &Layout, other: &Self) -> Result<(), Full> {
-        for theirs in other.rows(layout) {
-            if layout.has_texts() {
-                self.texts.ensure(source.hot, layout.text_words_of(theirs.words), source.need)?;
-            }
-            let words = self.find_or_insert(source, layout, theirs.code, theirs.key)?;
-            let words = self.rows.words_mut(words, layout.identity().len());
-            layout.merge(words, &mut self.texts, theirs.words, theirs.texts);
+        other.rows(layout).try_for_each(|theirs| self.merge_row(source, layout, &theirs))
+    }
+
+    /// Merges one row of another table into this one.
+    ///
+    /// # Errors
+    /// As [`Self::merge`].
+    pub fn merge_row(&mut self, source: &mut Source<'_>, layout: &Layout, theirs: &Row<'_>) -> Result<(), Full> {
+        if layout.has_texts() {
+            self.texts.ensure(source.hot, layout.text_words_of(theirs.words), source.need)?;
         }
+        let words = self.find_or_insert(source, layout, theirs.code, theirs.key)?;
+        let words = self.rows.words_mut(words, layout.identity().len());
+        layout.merge(words, &mut self.texts, theirs.words, theirs.texts);
         Ok(())
+    }
+
+    /// The row of a key.
+    pub fn find<'t>(&'t self, layout: &Layout, code: u32, key: &[u8]) -> Option<Row<'t>> {
+        self.row(layout, self.spot(layout, code, key)?)
     }
 
     /// The rows in the order in which their keys came.
@@ -250,19 +268,22 @@ impl Table {
         code: u32,
         key: &[u8],
     ) -> Result<Spot, Full> {
-        let width = layout.identity().len();
-        let head = u64::from(code) << 32 | key.len() as u64;
-        let rows = &self.rows;
-        let found = match &self.places {
+        match self.spot(layout, code, key) {
+            Some(spot) => Ok(spot.plus(HEAD)),
+            None => self.insert(source, layout, head(code, key), key),
+        }
+    }
+
+    /// Where the row of a key lies.
+    #[inline]
+    fn spot(&self, layout: &Layout, code: u32, key: &[u8]) -> Option<Spot> {
+        let (head, width, rows) = (head(code, key), layout.identity().len(), &self.rows);
+        match &self.places {
             Places::Hashed(index) => index.find(code, |spot| {
                 rows.words(spot, HEAD).first() == Some(&head)
                     && rows.bytes_at(spot.plus(HEAD + width), key.len()) == key
             }),
             Places::Dense(dense) => dense.find(code),
-        };
-        match found {
-            Some(spot) => Ok(spot.plus(HEAD)),
-            None => self.insert(source, layout, head, key),
         }
     }
 

@@ -66,7 +66,7 @@ fn a_million_keys_are_found_through_every_growth_of_the_index() {
     table.release(&mut hot);
     assert_eq!(hot.pool().lent_bytes(), 0);
     table.prepare(&mut Source { hot: &mut hot, need: Need::Merge }, &keys, fill).unwrap();
-    let (index_bytes, grown) = (table.bytes(), bytes_for(&layout, 1_000_000, 4));
+    let (index_bytes, grown) = (table.bytes(), bytes_for(&layout, 1_000_000, 4, None));
     assert!(index_bytes < grown, "{index_bytes} of {grown}: rows are leased as they come");
 }
 
@@ -164,7 +164,7 @@ fn what_so_many_rows_take_is_known_beforehand() {
                 table.add(&mut source, &layout, code, key.as_bytes(), AT, |_| Value::Number(1.0)).unwrap();
             }
             fill = table.fill();
-            let (real, said) = (table.bytes() as f64, bytes_for(&layout, rows as usize, 8) as f64);
+            let (real, said) = (table.bytes() as f64, bytes_for(&layout, rows as usize, 8, None) as f64);
             assert!((said / real - 1.0).abs() < 0.25, "{rows} rows: {said} said, {real} taken");
             table.release(&mut hot);
         }
