@@ -13,6 +13,8 @@ mod support {
     pub mod panels;
 }
 
+#[path = "observability/drill.rs"]
+mod drill;
 #[path = "observability/load.rs"]
 mod load;
 #[allow(dead_code)] // made for the tests of the worker
