@@ -60,7 +60,8 @@ fn a_pool_that_is_exhausted_is_reported_and_the_panels_lead_to_the_cause() {
         let answer = prometheus.query(&all[query].plain("15s", "60s"));
         answer.iter().filter_map(|it| it["value"][1].as_str()?.parse::<f64>().ok()).sum()
     };
-    let (lent, ceiling) = (number("memory", "Pool by tier", 0), number("memory", "Pool by tier", 2));
+    // The last query of the panel is the ceiling without the reserve.
+    let (lent, ceiling) = (number("memory", "Pool by tier", 0), number("memory", "Pool by tier", 3));
     let (step, rows) = (number("memory", "Step of the ladder", 0), number("flow", "Open rows", 0));
     let closed = number("flow", "Windows closed", 0);
     println!("pool {lent} of {ceiling} bytes, ladder at {step}, {rows} rows open, {closed} windows closed in a second");
