@@ -8,7 +8,6 @@
 #[path = "support"]
 mod support {
     pub mod kafka;
-    #[allow(dead_code)] // made for the tests of the worker
     pub mod model;
     pub mod panels;
 }

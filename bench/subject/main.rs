@@ -25,11 +25,12 @@ mod tidemill {
     pub mod error;
     pub mod fate;
     pub mod pool;
+    pub mod recent;
     pub mod task;
     pub mod window;
 }
 #[allow(unused_imports, reason = "what the sources call their crate")]
-use tidemill::{aggregate, broker, checkpoint, clock, config, decode, encode, error, fate, pool, task, window};
+use tidemill::{aggregate, broker, checkpoint, clock, config, decode, encode, error, fate, pool, recent, task, window};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;

@@ -14,7 +14,7 @@ impl Dense {
     /// Bytes of an array for so many declared keys.
     pub(super) fn bytes_for(keys: usize) -> usize {
         let last = Class::holding(keys % PART_WORDS * size_of::<u64>()).map_or(0, Class::bytes);
-        keys / PART_WORDS * Class::LARGEST.bytes() + if keys % PART_WORDS > 0 { last } else { 0 }
+        keys / PART_WORDS * Class::LARGEST.bytes() + if keys.is_multiple_of(PART_WORDS) { 0 } else { last }
     }
 
     /// Makes an empty array for so many declared keys.

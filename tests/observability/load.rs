@@ -5,8 +5,9 @@ use crate::stage::Stage;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tidemill::broker::Headers;
+use tidemill::clock::{Clock, SystemClock};
 use tidemill::kafka::Loader;
 
 const EVERY: Duration = Duration::from_millis(20);
@@ -72,5 +73,5 @@ fn send(loader: &mut Loader, number: u64) {
 }
 
 pub fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+    SystemClock::new().now_ms()
 }

@@ -2,7 +2,7 @@
 //! worker on a real broker then has them.
 
 use crate::flights::{self, Flight, flights};
-use crate::process::{PATIENCE, Worker, until};
+use crate::process::{PATIENCE, until};
 use crate::stage::{PARTITIONS, Setup, Stage};
 use crate::support::generate::Random;
 use crate::support::kafka::Kafka;
