@@ -53,10 +53,13 @@ impl Answer {
     }
 }
 
-/// What makes the same answer again.
+/// What makes the same answer again, with what the release profile was told.
 fn command() -> String {
+    let mut profile: Vec<_> = std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PROFILE_RELEASE_")).collect();
+    profile.sort();
+    let told: String = profile.iter().map(|(name, value)| format!("{name}={value} ")).collect();
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    format!("cargo run --release -p tidemill-bench -- {}", arguments.join(" "))
+    format!("{told}cargo run --release -p tidemill-bench -- {}", arguments.join(" "))
 }
 
 /// A number of records, keys or bytes with its digits in groups.

@@ -16,6 +16,8 @@ use tidemill::kafka::{Admin, NewTopic};
 /// What runs, and what Kafka Streams and the clients of Flink come from: tests/kafka/broker/pom.xml.
 pub(crate) const KAFKA: &str = "4.3.1";
 
+/// In memory; the number of the process follows.
+const FOLDER: &str = "/dev/shm/tidemill-bench-";
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 const FORMAT: &[&str] = &["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"];
@@ -31,7 +33,8 @@ pub(crate) struct Apache {
 impl Apache {
     /// Starts a broker on `core` and waits until it answers.
     pub(crate) fn start(core: usize) -> anyhow::Result<Self> {
-        let folder = PathBuf::from(format!("/dev/shm/tidemill-bench-{}", std::process::id()));
+        clear_up()?;
+        let folder = PathBuf::from(format!("{FOLDER}{}", std::process::id()));
         fs::create_dir_all(&folder).context("the bench keeps Kafka's logs in /dev/shm")?;
         let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
         let [port, controller] = [listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()];
@@ -108,6 +111,18 @@ impl Drop for Apache {
         // What is left would only hold memory until the machine restarts.
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Removes what a bench left behind that was killed: it would hold memory until the machine restarts.
+fn clear_up() -> anyhow::Result<()> {
+    for entry in fs::read_dir("/dev/shm").context("the bench keeps Kafka's logs in /dev/shm")? {
+        let path = entry?.path();
+        let pid = path.to_str().and_then(|path| path.strip_prefix(FOLDER));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A client configuration with nothing special in it.

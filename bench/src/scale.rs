@@ -8,7 +8,7 @@ use crate::measure::{Measured, measure};
 use crate::plot::{Line, Lines, Scale};
 use crate::report::table;
 use crate::shape::{Shape, quantity};
-use crate::system::{Job, NO_HTTP, System};
+use crate::system::{Job, System, within};
 use clap::Args;
 use serde::Serialize;
 
@@ -144,7 +144,7 @@ fn points(
     let mut all = Vec::new();
     for lanes in lanes.iter().copied().filter(|lanes| *lanes as i32 <= partitions) {
         let job = Job {
-            extra: format!("{NO_HTTP}lanes: {lanes}\nmemory: {{budget: 8GiB}}\n"),
+            extra: format!("{}lanes: {lanes}\n", within("8GiB")),
             ..Job::new(&format!("scale-{partitions}-{lanes}-{keys}"), SOURCE, arguments.core)
         };
         let measured = measure(apache, System::Tidemill, &job, &shape, &expected)?;

@@ -48,8 +48,10 @@ pub(crate) struct Job {
 /// Count, sum, min and max of one field: what every system here can do.
 pub(crate) const FOUR: &str = "  count: count\n  sum: {sum: amount}\n  min: {min: amount}\n  max: {max: amount}\n";
 
-/// Nobody looks at it while it is measured.
-pub(crate) const NO_HTTP: &str = "http: off\n";
+/// No pages, which nobody would look at, and a budget: 256 MiB is also what the transport's queues follow from.
+pub(crate) fn within(budget: &str) -> String {
+    format!("http: off\nmemory: {{budget: {budget}}}\n")
+}
 
 /// Heap of Flink and Streams: the smallest at which more makes neither faster.
 const FLINK_HEAP_MIB: u32 = 1024;
@@ -65,7 +67,7 @@ impl Job {
             windows: TUMBLING,
             aggregates: FOUR.into(),
             kafka: String::new(),
-            extra: NO_HTTP.into(),
+            extra: within("256MiB"),
             commit_ms: None,
             core,
         }

@@ -10,10 +10,6 @@ use tidemill::budget::Settings;
 use tidemill::config;
 use tidemill::kafka::{KafkaBroker, Options};
 
-/// The arena of the worker's lane.
-const ARENA_BYTES: usize = 1 << 20;
-const ARENA_RECORDS: usize = 8192;
-
 /// What the child process is told.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,7 +21,8 @@ pub struct Arguments {
 /// Reads until it is killed; says on standard output how many records it has read.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut broker = KafkaBroker::connect(options(kafka(&arguments.brokers, &arguments.group), &arguments.source, ""))?;
-    let mut batch = RecordBatch::new(ARENA_BYTES, ARENA_RECORDS);
+    let Settings { batch_bytes, batch_records, .. } = Settings::default();
+    let mut batch = RecordBatch::new(batch_bytes as usize, batch_records as usize);
     let mut events = Vec::new();
     let mut read = 0;
     let mut slots = Vec::<TopicPartition>::new();

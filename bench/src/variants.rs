@@ -8,7 +8,7 @@ use crate::load::load;
 use crate::measure::{Measured, measure};
 use crate::report::table;
 use crate::shape::{Shape, quantity};
-use crate::system::{FOUR, Job, System};
+use crate::system::{FOUR, Job, System, within};
 use clap::Args;
 use serde::Serialize;
 
@@ -98,6 +98,7 @@ struct Case {
     shape: Shape,
     windows: Windows,
     aggregates: String,
+    budget: &'static str,
 }
 
 fn cases(records: u64) -> Vec<Case> {
@@ -110,7 +111,7 @@ fn cases(records: u64) -> Vec<Case> {
         codec: "none".into(),
         event_rate: 100_000,
     };
-    let case = |name, shape| Case { name, shape, windows: TUMBLING, aggregates: FOUR.into() };
+    let case = |name, shape| Case { name, shape, windows: TUMBLING, aggregates: FOUR.into(), budget: "256MiB" };
     let large = Shape { value_bytes: 1_000, records: records / 4, event_rate: 25_000, ..base.clone() };
     vec![
         case("base", base.clone()),
@@ -118,7 +119,7 @@ fn cases(records: u64) -> Vec<Case> {
         case("zstd", Shape { codec: "zstd".into(), ..base.clone() }),
         case("zipf", Shape { zipf: true, ..base.clone() }),
         case("1k keys", Shape { keys: 1_000, ..base.clone() }),
-        case("1M keys", Shape { keys: 1_000_000, ..base.clone() }),
+        Case { budget: "2GiB", ..case("1M keys", Shape { keys: 1_000_000, ..base.clone() }) },
         Case { windows: HOPPING, ..case("hopping 10 s / 1 s", Shape { keys: 10_000, ..base.clone() }) },
         Case { aggregates: format!("{FOUR}{TWELVE}"), ..case("12 aggregates", base) },
         case("1 KB values", large),
@@ -136,6 +137,7 @@ impl Case {
             let job = Job {
                 windows: self.windows,
                 aggregates: self.aggregates.clone(),
+                extra: within(self.budget),
                 ..Job::new(&format!("variant-{}-{}", word(self.name), system.word()), SOURCE, arguments.core)
             };
             let measured = measure(apache, *system, &job, &self.shape, &expected)?;
