@@ -65,7 +65,7 @@ const BANS: [(&str, &[&str], &str); 5] = [
     (r"\brdkafka(_sys)?\s*::", &["src/kafka"], "go through broker::Broker: only src/kafka names rdkafka"),
     (
         r"\b(Instant|SystemTime)::now\b",
-        &["src/clock.rs", "src/kafka", "src/http/door.rs", "src/sim/client.rs"],
+        &["src/clock.rs", "src/kafka", "src/http/door.rs", "src/http/windows.rs", "src/sim/client.rs"],
         "take a clock::Clock: the simulation turns the hands",
     ),
     (r"\be?print(ln)?!", &["src/cli", "src/main.rs"], "log with tracing, or return the text to cli"),
