@@ -252,7 +252,8 @@ pub trait Broker {
     /// Any kind; abort if one record's delivery failed.
     fn commit(&mut self) -> Result<(), BrokerError>;
 
-    /// Aborts; waits some milliseconds.
+    /// Aborts; waits some milliseconds. The producer is spent then: the next transaction needs another
+    /// ([`Self::renew_producer`]).
     ///
     /// # Errors
     /// Retry or fatal.

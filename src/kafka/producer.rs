@@ -31,8 +31,8 @@ pub(super) struct Producer {
     pub(super) questions: Questions,
     /// True once `init_transactions` has succeeded.
     ready: bool,
-    /// True once it has failed for good: another one is needed.
-    broken: bool,
+    /// True once it has failed for good, or aborted: another one is needed.
+    spent: bool,
     isolate: bool,
     client: Arc<Client>,
 }
@@ -54,12 +54,12 @@ impl Producer {
             topics.push((*outlet, Topic::new(&client, name)?));
         }
         let questions = Questions::new(&client)?;
-        Ok(Self { topics, questions, ready: false, broken: false, isolate, client })
+        Ok(Self { topics, questions, ready: false, spent: false, isolate, client })
     }
 
     /// True if this is still the new producer that such a call asked for.
     pub(super) fn is_new(&self, isolate: bool) -> bool {
-        !self.ready && !self.broken && self.isolate == isolate
+        !self.ready && !self.spent && self.isolate == isolate
     }
 
     /// Fences every older producer with this id and settles its transaction.
@@ -68,7 +68,7 @@ impl Producer {
         let outcome = unsafe { Failure::check(rd::rd_kafka_init_transactions(self.client.raw(), millis(PATIENCE))) };
         let outcome = self.meaning("init_transactions", outcome);
         self.ready = outcome.is_ok();
-        self.broken = outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Fatal);
+        self.spent = outcome.as_ref().is_err_and(|error| error.kind == ErrorKind::Fatal);
         outcome
     }
 
@@ -81,6 +81,11 @@ impl Producer {
 
     /// See [`crate::broker::Broker::begin`].
     pub(super) fn begin(&mut self) -> Result<(), BrokerError> {
+        if self.spent {
+            return Err(BrokerError::fatal(
+                "begin_transaction: the producer has aborted or failed; another one begins",
+            ));
+        }
         // SAFETY: the client is alive.
         let outcome = unsafe { Failure::check(rd::rd_kafka_begin_transaction(self.client.raw())) };
         self.client.context().inbox().failed = None;
@@ -155,11 +160,16 @@ impl Producer {
         outcome
     }
 
-    /// See [`crate::broker::Broker::abort`].
+    /// See [`crate::broker::Broker::abort`]. librdkafka (2.12.1, `rd_kafka_toppar_purge_queues`) numbers the next records
+    /// as it had numbered the aborted ones that wait to be sent again. If a broker holds those, because only its answer
+    /// was lost, it takes the next ones for repetitions and drops them, and their commit is called a success. So a
+    /// producer that has aborted is never used again: another one comes with an epoch of its own.
     pub(super) fn abort(&mut self) -> Result<(), BrokerError> {
         // SAFETY: as in `commit`.
         let outcome = unsafe { Failure::check(rd::rd_kafka_abort_transaction(self.client.raw(), millis(END))) };
-        self.end("abort_transaction", outcome)
+        let outcome = self.end("abort_transaction", outcome);
+        self.spent |= outcome.is_ok();
+        outcome
     }
 
     /// Waits for deliveries, failed ones included, but not for long.

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! Fencing ─→ Idle ─→ Producing ─→ Sending ─→ Committing ─→ (released) ─→ Idle
-//!               ↑         └──────────┴──── Aborting ──→ Idle
-//!               └─ Verifying ←─ Fencing ←─────┴── whatever is fatal or unknown at the deadline
+//!    ↑          ↑         └──────────┴── Aborting     │
+//!    └──────────┼──────────────────────────┘          │
+//!               └─ Verifying ←─ Fencing ←─────────────┴── whatever is fatal or unknown at the deadline
 //! ```
 //!
 //! What a call says decides alone: retry makes the same call again, abort aborts and keeps everything for the next
-//! tide, fatal drops the producer, fences it, and reads what is committed: that tells the truth.
+//! tide and another producer, fatal drops the producer, fences it, and reads what is committed: that tells the truth.
 
 use super::fencing::Fencing;
 use super::{Holding, Lane, POSITIONS_EVERY, Stop};
@@ -340,13 +341,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
     }
 
-    /// Aborting ⇒ Idle, or Fencing if a record was refused for good.
+    /// Aborting ⇒ Fencing: the producer is spent.
     fn abort(&mut self) -> Result<(), Stop> {
         self.learn_refusals()?;
         match self.broker.abort() {
             Ok(()) => {
                 self.counts.aborted.took(self.clock.monotonic().saturating_sub(self.tide.began));
-                self.tide.phase = if self.tide.isolate { Phase::Fencing { verify: false } } else { Phase::Idle };
+                self.tide.phase = Phase::Fencing { verify: false };
                 Ok(())
             }
             Err(error) => self.retry_or_lose("aborting", error, false),

@@ -31,14 +31,13 @@ pub(super) struct Producer {
     settings: Settings,
     identity: Option<Identity>,
     phase: Phase,
-    sequence: Sequence,
     isolate: bool,
     queue: RecordBatch,
     labels: Vec<Label>,
     refused: Vec<(u64, String)>,
 }
 
-/// Missing → Ready → Open → (Failed →) Committing or Aborting → Ready; Dead from anywhere.
+/// Missing → Ready → Open → Committing → Ready, or Open → (Failed →) Aborting → Missing; Dead from anywhere.
 #[derive(Clone, Debug)]
 enum Phase {
     Missing,
@@ -61,14 +60,6 @@ enum Answer {
     Never,
 }
 
-/// A failed delivery leaves a hole in the sequence numbers, and the next transaction falls into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sequence {
-    Whole,
-    Holed,
-    Broken,
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Label {
     outlet: Outlet,
@@ -83,7 +74,6 @@ impl Producer {
             settings,
             identity: None,
             phase: Phase::Missing,
-            sequence: Sequence::Whole,
             isolate: false,
             queue,
             labels: Vec::new(),
@@ -106,7 +96,6 @@ impl Producer {
         let identity = state.init_producer(&self.settings.transactional_id, self.settings.transaction_timeout);
         self.identity = Some(identity);
         self.phase = Phase::Ready;
-        self.sequence = Sequence::Whole;
         self.isolate = isolate;
     }
 
@@ -132,9 +121,6 @@ impl Producer {
             _ => return Err(self.refuse("begin")),
         }
         self.phase = Phase::Open;
-        if self.sequence == Sequence::Holed {
-            self.sequence = Sequence::Broken;
-        }
         Ok(())
     }
 
@@ -167,10 +153,6 @@ impl Producer {
         if self.labels.is_empty() || !sends || state.down {
             return;
         }
-        if self.sequence == Sequence::Broken {
-            self.die(BrokerError::fatal("produce: OUT_OF_ORDER_SEQUENCE_NUMBER"));
-            return;
-        }
         let mut places: BTreeMap<(Outlet, i32), Vec<usize>> = BTreeMap::new();
         for (index, label) in self.labels.iter().enumerate() {
             places.entry((label.outlet, label.partition)).or_default().push(index);
@@ -200,7 +182,6 @@ impl Producer {
         if let Some(reason) = contents.clone().find_map(|content| refusal(state, place, &content)) {
             let tokens = batch.iter().filter_map(|&index| self.labels.get(index)).map(|label| label.token);
             self.refused.extend(tokens.map(|token| (token, reason.clone())));
-            self.sequence = Sequence::Holed;
             return Err(BrokerError::abort(reason));
         }
         for content in contents {
@@ -298,8 +279,12 @@ impl Producer {
 
     fn answer(&mut self, phase: Phase, what: &str) -> Result<(), BrokerError> {
         self.phase = match phase {
-            Phase::Committing(Answer::Late(0)) | Phase::Aborting(Answer::Late(0)) => {
+            Phase::Committing(Answer::Late(0)) => {
                 self.phase = Phase::Ready;
+                return Ok(());
+            }
+            Phase::Aborting(Answer::Late(0)) => {
+                self.phase = Phase::Missing;
                 return Ok(());
             }
             Phase::Committing(Answer::Late(more)) => Phase::Committing(Answer::Late(more - 1)),

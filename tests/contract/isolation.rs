@@ -39,6 +39,7 @@ pub fn aborted_records_are_never_seen<H: Harness>(h: &mut H) {
     writer.begin(h, &["aborted", "aborted too"]);
     writer.flush(h);
     writer.abort(h).expect("abort");
+    writer.renew(h, false);
     writer.begin(h, &["committed"]);
     writer.commit(h).expect("commit");
     reader.poll_records(h, 1);

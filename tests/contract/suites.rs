@@ -37,7 +37,7 @@ macro_rules! contract_tests {
             producing: a_record_over_the_clients_limit_is_refused_at_once_and_harms_nothing,
             producing: a_record_over_the_topics_limit_aborts_and_is_named,
             producing: an_isolated_refusal_names_only_the_record_at_fault,
-            producing: the_next_transaction_after_a_refusal_is_lost_without_a_new_producer,
+            producing: no_transaction_begins_after_an_abort_without_a_new_producer,
             producing: a_new_producer_forgets_what_was_queued,
             offsets: a_group_that_committed_nothing_has_nothing,
             offsets: offsets_and_metadata_come_back_byte_for_byte,

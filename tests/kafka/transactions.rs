@@ -27,6 +27,7 @@ fn a_commit_makes_records_and_positions_visible_together_and_an_abort_neither() 
     insist("offsets", || lane.broker.send_offsets(&[position(&all[0], 9, "")])).unwrap();
     insist("abort", || lane.broker.abort()).unwrap();
 
+    lane.producer();
     lane.broker.begin().unwrap();
     lane.broker.produce(&outgoing(0, None, Some(b"three"), 3)).unwrap();
     insist("commit", || lane.broker.commit()).unwrap();

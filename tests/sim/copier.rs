@@ -235,11 +235,12 @@ impl Copier {
         }
     }
 
-    /// After a tide that failed: abort it if that is what it wants, drop the producer otherwise; then ask the group.
+    /// After a tide that failed: abort it if that is what it wants; drop the producer; then ask the group.
     fn settle(&mut self, error: BrokerError) -> Result<(), BrokerError> {
-        if error.kind != ErrorKind::Abort || self.repeat(SimClient::abort).is_err() {
-            self.has_producer = false;
+        if error.kind == ErrorKind::Abort {
+            let _ = self.repeat(SimClient::abort);
         }
+        self.has_producer = false;
         self.rewind();
         if self.client.is_dead() { Err(error) } else { Ok(()) }
     }

@@ -85,6 +85,7 @@ fn scripted_errors_leave_the_producer_as_their_kind_says() {
     assert_eq!(client.commit().expect_err("abort").kind, ErrorKind::Abort);
     assert_eq!(client.commit().expect_err("still").kind, ErrorKind::Abort);
     client.abort().expect("abort");
+    client.renew_producer(false).expect("renew_producer");
 
     open(&mut client).expect("open");
     client.fail_next(Call::SendOffsets, Fault::Fatal);

@@ -27,7 +27,6 @@ planted! {
     a_full_queue_ignored: FullIgnored,
     a_replay_from_the_offset: ReplayFromOffset,
     a_replay_from_the_next_record: ReplayFromNext,
-    a_forgotten_abort: AbortForgotten,
     a_watermark_not_restored: WatermarkForgotten,
     a_grace_off_by_one: GraceOff,
     a_size_off_by_one: SizeOff,

@@ -34,8 +34,6 @@ pub enum Mistake {
     ReplayFromOffset,
     /// The replay begins one record too late.
     ReplayFromNext,
-    /// A transaction that was to be aborted stays open and is committed with the next.
-    AbortForgotten,
     /// The next owner does not learn the watermark.
     WatermarkForgotten,
     /// A window closes one millisecond early (one late, where grace is 0).
@@ -87,8 +85,6 @@ pub struct Spy {
     /// Partitions are being taken over: who is sought now begins anew.
     taking: bool,
     is_open: bool,
-    /// The transaction must be aborted, the broker says.
-    must_abort: bool,
     /// Told to be stale, which the lane has not heard yet.
     stale: Vec<TopicPartition>,
     /// Positions to be committed beside the transaction.
@@ -108,7 +104,6 @@ impl Spy {
             paused: BTreeSet::new(),
             taking: false,
             is_open: false,
-            must_abort: false,
             stale: Vec::new(),
             aside: Vec::new(),
         }
@@ -201,11 +196,6 @@ impl Spy {
         for offset in std::mem::take(&mut self.aside) {
             self.watch.cluster.set_committed(GROUP, offset.partition, Some(offset.committed));
         }
-    }
-
-    fn note_abort<T>(&mut self, result: Result<T, BrokerError>) -> Result<T, BrokerError> {
-        self.must_abort |= result.as_ref().is_err_and(|error| error.kind != ErrorKind::Retry);
-        result
     }
 }
 
@@ -321,17 +311,13 @@ impl Broker for Spy {
     }
 
     fn begin(&mut self) -> Result<(), BrokerError> {
-        self.must_abort = false;
-        if std::mem::replace(&mut self.is_open, true) && self.makes(Mistake::AbortForgotten) {
-            return Ok(());
-        }
         let begun = self.inner.begin();
         self.is_open = begun.is_ok();
         begun
     }
 
     fn produce(&mut self, record: &Outgoing<'_>) -> Result<(), ProduceError> {
-        let produced = match self.inner.produce(record) {
+        match self.inner.produce(record) {
             Err(ProduceError::Refused(_)) if self.makes(Mistake::RefusalIgnored) => Ok(()),
             Err(ProduceError::Full) if self.makes(Mistake::FullIgnored) => Ok(()),
             Ok(()) if self.makes(Mistake::ProducedTwice) && self.random.chance(10) => {
@@ -339,9 +325,7 @@ impl Broker for Spy {
                 Ok(())
             }
             produced => produced,
-        };
-        self.must_abort |= matches!(&produced, Err(ProduceError::Broker(error)) if error.kind != ErrorKind::Retry);
-        produced
+        }
     }
 
     fn send_offsets(&mut self, offsets: &[CommitOffset]) -> Result<(), BrokerError> {
@@ -373,8 +357,7 @@ impl Broker for Spy {
             self.aside = offsets;
             return Ok(());
         }
-        let sent = self.inner.send_offsets(&offsets);
-        self.note_abort(sent)
+        self.inner.send_offsets(&offsets)
     }
 
     fn commit(&mut self) -> Result<(), BrokerError> {
@@ -392,12 +375,11 @@ impl Broker for Spy {
             self.is_open = false;
             self.commit_aside();
         }
-        self.note_abort(committed)
+        committed
     }
 
     fn abort(&mut self) -> Result<(), BrokerError> {
-        let forgets = self.makes(Mistake::AbortForgotten) && !self.must_abort;
-        if forgets || (self.makes(Mistake::UnknownTakenForLost) && !self.is_open) {
+        if self.makes(Mistake::UnknownTakenForLost) && !self.is_open {
             return Ok(());
         }
         self.inner.abort()?;

@@ -41,6 +41,8 @@ fn lost_answers_change_nothing() {
         ("TxnOffsetCommit", proxy::TXN_OFFSET_COMMIT, Lost::AnswerAndConnection),
         ("Produce", proxy::PRODUCE, Lost::Answer),
         ("Produce", proxy::PRODUCE, Lost::AnswerAndConnection),
+        // The transaction is aborted while nobody knows whether the broker holds its records.
+        ("Produce", proxy::PRODUCE, Lost::AnswerAndConnectionWith(proxy::TXN_OFFSET_COMMIT)),
         ("AddOffsetsToTxn", proxy::ADD_OFFSETS_TO_TXN, Lost::Request),
     ];
     let mut results = Tail::new(kafka, &stage.sink, 4);

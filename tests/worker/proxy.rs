@@ -21,6 +21,8 @@ pub enum Lost {
     Answer,
     /// The answer, and the connection closes.
     AnswerAndConnection,
+    /// The answer; the connection closes as soon as a request of this kind waits for its own.
+    AnswerAndConnectionWith(i16),
     /// The request never arrives; the connection stays open and silent.
     Request,
 }
@@ -89,6 +91,9 @@ struct Connection {
     marked: Mutex<HashSet<[u8; 4]>>,
     closes: AtomicBool,
     silent: AtomicBool,
+    /// Correlation ids of requests whose answers the connection does not outlive, and their kind.
+    last: Mutex<HashSet<[u8; 4]>>,
+    last_kind: Mutex<Option<i16>>,
 }
 
 fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
@@ -107,7 +112,11 @@ fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
             if shared.marked.lock().unwrap().remove(&id) {
                 plan.lost.fetch_add(1, Ordering::SeqCst);
                 shared.silent.store(true, Ordering::SeqCst);
+                if !shared.last.lock().unwrap().is_empty() {
+                    return Next::Close;
+                }
             }
+            shared.last.lock().unwrap().remove(&id);
             match shared.silent.load(Ordering::SeqCst) {
                 false => Next::Pass,
                 true if shared.closes.load(Ordering::SeqCst) => Next::Close,
@@ -120,18 +129,29 @@ fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
 /// Length, kind, version, correlation id.
 fn request(plan: &Plan, connection: &Connection, frame: &[u8]) -> Next {
     let kind = i16::from_be_bytes([frame[4], frame[5]]);
+    let id: [u8; 4] = frame[8..12].try_into().unwrap();
     match plan.loses(kind) {
         Some(Lost::Request) => {
             plan.lost.fetch_add(1, Ordering::SeqCst);
             connection.silent.store(true, Ordering::SeqCst);
         }
         Some(lost) => {
+            if let Lost::AnswerAndConnectionWith(kind) = lost {
+                *connection.last_kind.lock().unwrap() = Some(kind);
+            }
             connection.closes.store(lost == Lost::AnswerAndConnection, Ordering::SeqCst);
-            connection.marked.lock().unwrap().insert(frame[8..12].try_into().unwrap());
+            connection.marked.lock().unwrap().insert(id);
         }
         None => {}
     }
-    if connection.silent.load(Ordering::SeqCst) { Next::Swallow } else { Next::Pass }
+    let is_silent = connection.silent.load(Ordering::SeqCst);
+    if *connection.last_kind.lock().unwrap() == Some(kind) {
+        connection.last.lock().unwrap().insert(id);
+        if is_silent {
+            return Next::Close;
+        }
+    }
+    if is_silent { Next::Swallow } else { Next::Pass }
 }
 
 enum Next {
