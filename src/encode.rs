@@ -18,6 +18,10 @@ pub struct Encoder {
     names: Vec<Vec<u8>>,
 }
 
+/// What is the same for all results of one window: the text between their key and their first aggregate.
+#[derive(Clone, Debug, Default)]
+pub struct Frame(Vec<u8>);
+
 impl Encoder {
     /// The encoder for a configuration.
     pub fn new(config: &Config) -> Self {
@@ -35,25 +39,17 @@ impl Encoder {
         }
     }
 
-    /// Appends one result; returns how many of its sums were not finite on the way.
-    pub fn encode(
-        &self,
-        from: &TopicPartition,
-        end_ms: i64,
-        layout: &Layout,
-        row: &Row<'_>,
-        out: &mut Vec<u8>,
-    ) -> usize {
-        match std::str::from_utf8(row.key) {
-            Ok(key) => {
-                out.extend_from_slice(b"{\"key\":");
-                write_string(key, out);
-            }
-            Err(_) => {
-                // Writing into memory cannot fail.
-                let _ = write!(out, "{{\"key_base64\":\"{}\"", Base64Display::new(row.key, &STANDARD));
-            }
-        }
+    /// The frame of a window of this partition.
+    pub fn frame(&self, from: &TopicPartition, end_ms: i64) -> Frame {
+        let mut frame = Frame::default();
+        self.write_frame(from, end_ms, &mut frame);
+        frame
+    }
+
+    /// The same in memory that is used again.
+    pub fn write_frame(&self, from: &TopicPartition, end_ms: i64, frame: &mut Frame) {
+        let out = &mut frame.0;
+        out.clear();
         if self.with_topic {
             out.extend_from_slice(b",\"topic\":");
             write_string(&from.topic, out);
@@ -66,6 +62,21 @@ impl Encoder {
         write_integer(end_ms - self.size_ms, out);
         out.extend_from_slice(b",\"window_end\":");
         write_integer(end_ms, out);
+    }
+
+    /// Appends one result; returns how many of its sums were not finite on the way.
+    pub fn encode(&self, frame: &Frame, layout: &Layout, row: &Row<'_>, out: &mut Vec<u8>) -> usize {
+        match std::str::from_utf8(row.key) {
+            Ok(key) => {
+                out.extend_from_slice(b"{\"key\":");
+                write_string(key, out);
+            }
+            Err(_) => {
+                // Writing into memory cannot fail.
+                let _ = write!(out, "{{\"key_base64\":\"{}\"", Base64Display::new(row.key, &STANDARD));
+            }
+        }
+        out.extend_from_slice(&frame.0);
         let mut not_finite = 0;
         for (index, name) in self.names.iter().enumerate() {
             out.extend_from_slice(name);
@@ -79,6 +90,12 @@ impl Encoder {
 /// Writes a JSON string with the escapes that RFC 8259 asks for and no others.
 fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
+    let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().iter().all(plain) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     for byte in text.bytes() {
         match byte {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -120,7 +137,7 @@ mod tests {
         let from = TopicPartition { topic: "in\"put".into(), partition: 3 };
         let mut out = Vec::new();
         let row = table.row(&layout, table.first().unwrap()).unwrap();
-        encoder.encode(&from, -5, &layout, &row, &mut out);
+        encoder.encode(&encoder.frame(&from, -5), &layout, &row, &mut out);
         String::from_utf8(out).unwrap()
     }
 

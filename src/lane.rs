@@ -24,7 +24,7 @@ use crate::error::BrokerError;
 use crate::logs::Limiter;
 use crate::metrics::LaneCounts;
 use crate::pool::Pool;
-use crate::task::{State, Task, TaskContext, Unmerged};
+use crate::task::{AHEAD, State, Task, TaskContext, Unmerged};
 use membership::Membership;
 use pressure::Pressure;
 use produce::Scratch;
@@ -35,8 +35,6 @@ use tide::Tide;
 
 /// Positions and watermarks alone are committed this often.
 const POSITIONS_EVERY: Duration = Duration::from_secs(5);
-/// What so many records will need is fetched from memory before the first of them is merged.
-const AHEAD: usize = 32;
 /// How often silence and positions are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -258,10 +256,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
                 let holding = self.holdings.get_mut(&record.slot).filter(|_| !stands);
                 task = holding.and_then(Holding::task_mut);
             }
-            if index.is_multiple_of(AHEAD)
-                && let Some(task) = task.as_deref()
-            {
-                task.foresee(&self.context, self.batch.from(index).take(AHEAD));
+            if index.is_multiple_of(AHEAD) {
+                self.context.foresee(self.batch.from(index));
+                if let Some(task) = task.as_deref() {
+                    task.foresee(&self.context);
+                }
             }
             let Some(running) = task.as_deref_mut() else { continue };
             match running.merge(&mut self.context, &record, &self.clock) {

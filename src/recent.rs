@@ -136,7 +136,8 @@ impl Recent {
             let table = window.0.read().ok()?;
             let row = table.as_ref()?.find(&kept.layout, code, key)?;
             let mut result = Vec::new();
-            kept.encoder.encode(&place.partition, place.end_ms, &kept.layout, &row, &mut result);
+            let frame = kept.encoder.frame(&place.partition, place.end_ms);
+            kept.encoder.encode(&frame, &kept.layout, &row, &mut result);
             Some(Answer { partition: place.partition, end_ms: place.end_ms, result })
         };
         kept.places().into_iter().rev().filter_map(answer).collect()

@@ -6,6 +6,7 @@
 mod closed;
 mod context;
 mod ends;
+mod foreseen;
 mod guard;
 mod judge;
 mod point;
@@ -18,6 +19,7 @@ mod unread;
 
 pub use closed::{Closed, ClosedBy};
 pub use context::TaskContext;
+pub use foreseen::AHEAD;
 pub use rejected::{Rejected, RejectedRecord};
 pub use unmerged::Unmerged;
 
@@ -189,9 +191,9 @@ impl Task {
         Ok(())
     }
 
-    /// Brings nearer what these records will need. Decides nothing.
-    pub fn foresee<'r>(&self, context: &TaskContext, records: impl Iterator<Item = Record<'r>> + Clone) {
-        let codes = records.filter_map(|record| context.panes.keys.code(record.key?));
+    /// Brings nearer what its records will need of those that the context foresees. Decides nothing.
+    pub fn foresee(&self, context: &TaskContext) {
+        let codes = context.foreseen().filter(|(slot, _)| *slot == self.slot).map(|(_, code)| code);
         codes.clone().for_each(|code| self.panes.prefetch_place(code));
         codes.for_each(|code| self.panes.prefetch_row(code));
     }

@@ -3,6 +3,7 @@
 //! Knows nothing of partitions, brokers or clocks.
 
 pub mod bounds;
+mod declared;
 mod dense;
 mod index;
 pub mod keys;

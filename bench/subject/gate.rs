@@ -5,7 +5,7 @@ use crate::aggregate::{At, Layout};
 use crate::broker::{RecordBatch, TopicPartition};
 use crate::config::Config;
 use crate::decode::{Decoder, Value};
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Frame};
 use crate::pool::{Limits, Pool};
 use crate::window::bounds::Bounds;
 use crate::window::keys::Keys;
@@ -98,6 +98,7 @@ struct State {
     context: PaneContext,
     panes: Panes,
     encoder: Encoder,
+    frame: Frame,
     out: Vec<u8>,
 }
 
@@ -109,19 +110,23 @@ impl State {
             context: PaneContext::new(Bounds::new(&config.pipeline.window), layout, Keys::new(1, None), hot),
             panes: Panes::default(),
             encoder: Encoder::new(config),
+            frame: Frame::default(),
             out: Vec::new(),
         }
     }
 
     fn merge(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
+        let mut codes = [0; AHEAD];
         for (index, record) in batch.iter().enumerate() {
             if index.is_multiple_of(AHEAD) {
-                let codes = batch.from(index).take(AHEAD).filter_map(|record| self.context.keys.code(record.key?));
-                codes.clone().for_each(|code| self.panes.prefetch_place(code));
-                codes.for_each(|code| self.panes.prefetch_row(code));
+                for (code, record) in codes.iter_mut().zip(batch.from(index)) {
+                    *code = self.context.keys.code(record.key.unwrap_or_default()).unwrap_or_default();
+                }
+                codes.iter().for_each(|code| self.panes.prefetch_place(*code));
+                codes.iter().for_each(|code| self.panes.prefetch_row(*code));
             }
             let key = record.key.unwrap_or_default();
-            let code = self.context.keys.code(key).unwrap_or_default();
+            let code = codes.get(index % AHEAD).copied().unwrap_or_default();
             let at = At { time_ms: record.timestamp_ms, offset: record.offset };
             let value = |index: usize| if index == 0 { Value::Missing } else { Value::Number(record.offset as f64) };
             self.panes.add(&mut self.context, None, (code, key), at, value)?;
@@ -133,9 +138,10 @@ impl State {
         let from = TopicPartition { topic: "in".into(), partition: 0 };
         let mut results = 0;
         while let Some((end_ms, table)) = self.panes.close_next(&mut self.context)? {
+            self.encoder.write_frame(&from, end_ms, &mut self.frame);
             for row in table.rows(&self.context.layout) {
                 self.out.clear();
-                self.encoder.encode(&from, end_ms, &self.context.layout, &row, &mut self.out);
+                self.encoder.encode(&self.frame, &self.context.layout, &row, &mut self.out);
                 black_box(&self.out);
                 results += 1;
             }

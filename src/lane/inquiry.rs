@@ -39,7 +39,7 @@ fn live(task: &Task, context: &mut PaneContext, encoder: &Encoder, key: &[u8]) -
     let mut answers = Vec::new();
     let looked = task.panes().look(context, key, |end_ms, layout, row| {
         let mut result = Vec::new();
-        encoder.encode(&task.partition, end_ms, layout, row, &mut result);
+        encoder.encode(&encoder.frame(&task.partition, end_ms), layout, row, &mut result);
         answers.push(Answer { partition: task.partition.clone(), end_ms, result });
     });
     if looked.is_err() {

@@ -5,8 +5,9 @@
 
 use super::tide::{Cursor, Phase};
 use super::{Lane, Stop};
-use crate::broker::{Broker, Headers, Outgoing, Outlet, ProduceError, write_text_header};
+use crate::broker::{Broker, Headers, Outgoing, Outlet, ProduceError, Slot, write_text_header};
 use crate::clock::Clock;
+use crate::encode::Frame;
 use crate::error::{BrokerError, ErrorKind};
 use crate::metrics::LaneCounts;
 use crate::partitioner;
@@ -18,6 +19,11 @@ use crate::task::{ClosedBy, Task};
 pub(super) struct Scratch {
     value: Vec<u8>,
     headers: Vec<u8>,
+    frame: Frame,
+    /// The partition and window that the frame is for.
+    framed: Option<(Slot, i64)>,
+    /// Partitions of the outlet that was asked for last in this step.
+    partitions: Option<(Outlet, i32)>,
 }
 
 /// What became of one record.
@@ -43,12 +49,14 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     }
 
     fn produce_all(&mut self, scratch: &mut Scratch) -> Result<(), Stop> {
+        let now_ms = self.clock.now_ms();
+        scratch.partitions = None;
         while self.tide.phase == Phase::Producing {
             self.advance();
             if self.is_burst_too_long() {
                 self.split();
             }
-            match self.produce_one(scratch) {
+            match self.produce_one(scratch, now_ms) {
                 Sent::Queued => self.step_cursor(),
                 Sent::Nothing => self.tide.phase = Phase::Sending,
                 Sent::Full if self.tide.is_overdue(self.clock.monotonic()) => {
@@ -193,11 +201,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.advance();
     }
 
-    fn produce_one(&mut self, scratch: &mut Scratch) -> Sent {
+    /// `now_ms`: no result is from later than that.
+    fn produce_one(&mut self, scratch: &mut Scratch, now_ms: i64) -> Sent {
         let cursor = self.tide.cursor;
         let Some(part) = self.tide.parts.get(cursor.part) else { return Sent::Nothing };
         let Some(task) = self.holdings.get(&part.slot).and_then(super::Holding::task) else { return Sent::Nothing };
-        let now_ms = self.clock.now_ms();
         scratch.value.clear();
         scratch.headers.clear();
         let (outlet, whole_key, key, value, timestamp_ms);
@@ -206,7 +214,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             let layout = &self.context.panes.layout;
             let Some(closed) = task.closed.get(cursor.window) else { return Sent::Nothing };
             let Some(row) = closed.table.row(layout, cursor.spot) else { return Sent::Nothing };
-            not_finite = self.encoder.encode(&task.partition, closed.end_ms, layout, &row, &mut scratch.value);
+            if scratch.framed != Some((part.slot, closed.end_ms)) {
+                scratch.framed = Some((part.slot, closed.end_ms));
+                self.encoder.write_frame(&task.partition, closed.end_ms, &mut scratch.frame);
+            }
+            not_finite = self.encoder.encode(&scratch.frame, layout, &row, &mut scratch.value);
             let truncated = closed.truncated.contains(&cursor.row);
             if truncated {
                 let len = scratch.value.len();
@@ -227,9 +239,12 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             value = rejected.value;
             timestamp_ms = if rejected.timestamp_ms < 0 { now_ms } else { rejected.timestamp_ms.min(now_ms) };
         }
-        let partitions = match self.broker.partitions(outlet) {
-            Ok(partitions) => partitions,
-            Err(error) => return Sent::Failed(error),
+        let partitions = match scratch.partitions {
+            Some((asked, partitions)) if asked == outlet => partitions,
+            _ => match self.broker.partitions(outlet) {
+                Ok(partitions) => scratch.partitions.insert((outlet, partitions)).1,
+                Err(error) => return Sent::Failed(error),
+            },
         };
         let outgoing = Outgoing {
             outlet,

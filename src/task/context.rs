@@ -1,5 +1,6 @@
 //! What all tasks of a lane share: the rules, the decoder, and memory to be used again.
 
+use super::foreseen::Foreseen;
 use super::unread::Unread;
 use crate::aggregate::Layout;
 use crate::broker::Record;
@@ -29,6 +30,7 @@ pub struct TaskContext {
     /// Where committed windows go, if they are kept.
     pub recent: Recent,
     pub(super) decoder: Decoder,
+    pub(super) foreseen: Foreseen,
 }
 
 impl TaskContext {
@@ -44,12 +46,13 @@ impl TaskContext {
             keep_dead,
             recent: Recent::off(),
             decoder: Decoder::new(&pipeline),
+            foreseen: Foreseen::default(),
             pipeline,
         }
     }
 
     /// Rules 1 to 4: what the record is refused for before its value is read; else its key, and what stands for it.
-    pub(super) fn read_key<'r>(&self, record: &Record<'r>) -> Result<(u32, &'r [u8]), Unread> {
+    pub(super) fn read_key<'r>(&mut self, record: &Record<'r>) -> Result<(u32, &'r [u8]), Unread> {
         let value = record.value.ok_or(Unread::Tombstone)?;
         let key = record.key.ok_or(Unread::NullKey)?;
         let (key_max, value_max) = (self.pipeline.max_key_bytes, self.pipeline.max_record_bytes);
@@ -59,6 +62,6 @@ impl TaskContext {
         if value.len() > value_max {
             return Err(Unread::ValueTooLarge { bytes: value.len(), max: value_max });
         }
-        self.panes.keys.code(key).map(|code| (code, key)).ok_or(Unread::UnknownKey)
+        self.code(record, key).map(|code| (code, key)).ok_or(Unread::UnknownKey)
     }
 }

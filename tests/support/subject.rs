@@ -160,9 +160,10 @@ impl Subject {
     pub fn windows(&self, index: usize) -> Vec<ModelWindow> {
         let closed = &self.task.closed[index];
         let layout = &self.context.panes.layout;
+        let frame = self.encoder.frame(&partition(), closed.end_ms);
         let rows = closed.table.rows(layout).map(|row| {
             let mut value = Vec::new();
-            self.encoder.encode(&partition(), closed.end_ms, layout, &row, &mut value);
+            self.encoder.encode(&frame, layout, &row, &mut value);
             read_result(&self.pipeline, &value)
                 .unwrap_or_else(|error| panic!("{}: {error}", String::from_utf8_lossy(&value)))
         });

@@ -5,9 +5,9 @@ use super::{Emitted, Strategies, Subject, feed};
 use crate::broker::{Committed, RecordBatch, TopicId, TopicPartition};
 use crate::clock::ManualClock;
 use crate::config::Config;
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Frame};
 use crate::pool::{Limits, Pool, PoolOptions, Shares};
-use crate::task::{Task, TaskContext};
+use crate::task::{AHEAD, Task, TaskContext};
 use anyhow::bail;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -16,14 +16,12 @@ use std::time::Duration;
 /// A commit comes every so many steps: in the time of four windows, as with `commit.interval: 100ms` at this rate.
 const TIDE_STEPS: u64 = 4 * feed::WINDOW_STEPS;
 
-/// Records that a lane looks ahead.
-const AHEAD: usize = 32;
-
 pub(super) struct Ours {
     strategies: Strategies,
     context: TaskContext,
     task: Task,
     encoder: Encoder,
+    frame: Frame,
     clock: ManualClock,
     out: Vec<u8>,
     /// Closed windows that were encoded and wait for the tide.
@@ -50,6 +48,7 @@ impl Ours {
             context,
             task,
             encoder: Encoder::new(config),
+            frame: Frame::default(),
             clock: ManualClock::at(0),
             out: Vec::new(),
             encoded: 0,
@@ -62,15 +61,16 @@ impl Ours {
     fn encode(&mut self) {
         let layout = &self.context.panes.layout;
         for closed in self.task.closed.iter().skip(self.encoded) {
+            self.encoder.write_frame(&self.task.partition, closed.end_ms, &mut self.frame);
             for row in closed.table.rows(layout) {
                 if self.strategies.views {
                     self.out.clear();
-                    self.encoder.encode(&self.task.partition, closed.end_ms, layout, &row, &mut self.out);
+                    self.encoder.encode(&self.frame, layout, &row, &mut self.out);
                     self.emitted.add(black_box(&self.out));
                 } else {
                     let copy = black_box((row.key.to_vec(), row.words.to_vec()));
                     let mut out = Vec::new();
-                    self.encoder.encode(&self.task.partition, closed.end_ms, layout, &row, &mut out);
+                    self.encoder.encode(&self.frame, layout, &row, &mut out);
                     self.emitted.add(black_box(&out));
                     drop(copy);
                 }
@@ -91,7 +91,8 @@ impl Subject for Ours {
     fn step(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
         for (index, record) in batch.iter().enumerate() {
             if index.is_multiple_of(AHEAD) {
-                self.task.foresee(&self.context, batch.from(index).take(AHEAD));
+                self.context.foresee(batch.from(index));
+                self.task.foresee(&self.context);
             }
             if let Err(unmerged) = self.task.merge(&mut self.context, &record, &self.clock) {
                 bail!("{unmerged}");

@@ -1,0 +1,63 @@
+//! Budgets against loads. In CI a part that takes a minute or two; all of it with `TIDEMILL_MATRIX=full`:
+//! `TIDEMILL_MATRIX=full cargo test --release --test memory matrix -- --nocapture --test-threads=1`
+
+use super::cell::{self, End, mib};
+use super::load::{CODECS, Load};
+use crate::support::kafka::Kafka;
+
+fn is_full() -> bool {
+    std::env::var("TIDEMILL_MATRIX").is_ok_and(|which| which == "full")
+}
+
+/// Runs the load under each of these budgets, or under all of them.
+fn row(load: Load, budgets_mib: &[u64]) -> Vec<End> {
+    let budgets_mib = if is_full() { &[32, 64, 128, 512][..] } else { budgets_mib };
+    budgets_mib.iter().map(|budget_mib| cell::run(Kafka::shared(), load, *budget_mib).end).collect()
+}
+
+#[test]
+fn more_keys_than_fit_are_held_and_come_out_with_a_larger_budget() {
+    let ends = row(Load::Keys(if is_full() { 10_000_000 } else { 300_000 }), &[32]);
+    assert_eq!(ends[0], End::Held);
+}
+
+#[test]
+fn one_hot_key_needs_no_memory() {
+    let ends = row(Load::HotKey(if is_full() { 5_000_000 } else { 300_000 }), &[32]);
+    assert!(ends.iter().all(|end| *end == End::Equal), "{ends:?}");
+}
+
+#[test]
+fn records_of_a_megabyte_pass_or_are_refused_with_the_arithmetic() {
+    let ends = row(Load::Large(if is_full() { 1_000 } else { 100 }), &[32, 64]);
+    assert!(ends.iter().all(|end| *end != End::Held), "{ends:?}");
+}
+
+#[test]
+fn ten_thousand_open_windows_are_held_or_come_out() {
+    row(Load::Windows(10_000), &[64]);
+}
+
+#[test]
+fn a_broker_that_stands_still_changes_nothing() {
+    let kafka = Kafka::start();
+    let keys = if is_full() { 20_000 } else { 5_000 };
+    for budget_mib in if is_full() { &[32, 64, 128, 512][..] } else { &[32] } {
+        assert_eq!(cell::run(&kafka, Load::StalledBroker(keys), *budget_mib).end, End::Equal);
+    }
+}
+
+#[test]
+fn a_topic_of_results_that_takes_nothing_changes_nothing() {
+    let ends = row(Load::BlockedSink(if is_full() { 20_000 } else { 5_000 }), &[32]);
+    assert!(ends.iter().all(|end| *end == End::Equal), "{ends:?}");
+}
+
+#[test]
+fn bombs_are_unpacked_and_counted_in_every_codec() {
+    for codec in CODECS {
+        let seen = cell::run(Kafka::shared(), Load::Bomb { codec, records: 40 }, 64);
+        assert_eq!(seen.end, End::Equal, "{codec}");
+        println!("{codec}: peak {:.1} MiB", mib(seen.peak_bytes));
+    }
+}
