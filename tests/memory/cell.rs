@@ -69,7 +69,7 @@ pub fn planned(stage: &Stage<'_>, load: Load) -> u64 {
 pub fn attempt(stage: &Stage<'_>, load: Load, budget_mib: u64, expected: Sum) -> Seen {
     // The kernel ends whatever is a tenth beyond its budget. (A bomb is unpacked beyond it: docs/memory.md.)
     let limited = !matches!(load, Load::Bomb { .. });
-    let group = limited.then(|| Cgroup::new(budget_mib * MIB * 11 / 10)).flatten();
+    let group = limited.then(|| Cgroup::new((budget_mib * MIB + UNOPTIMISED) * 11 / 10)).flatten();
     let name = format!("{} with {budget_mib} MiB", load.name());
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemill"));
     command.arg("run").arg(stage.file("one")).env_remove("TIDEMILL_LOG");
@@ -87,7 +87,8 @@ pub fn attempt(stage: &Stage<'_>, load: Load, budget_mib: u64, expected: Sum) ->
         trouble.step(sink.sum.results);
         if !worker.is_running() {
             let (code, _) = worker.ended();
-            assert!(code == Some(2) && worker.said(&["give it", "memory.budget"]), "{name} ended with {code:?}");
+            let refused = code == Some(2) && worker.said(&["give it", "memory.budget"]);
+            assert!(refused, "{name} ended with {code:?}, {:.1} MiB were resident", mib(peak_bytes));
             return Some(End::Refused);
         }
         if sink.sum.results >= expected.results {
