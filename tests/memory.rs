@@ -15,6 +15,8 @@ mod support {
 
 #[path = "worker/process.rs"]
 mod process;
+#[path = "worker/proxy.rs"]
+mod proxy;
 #[path = "worker/read_back.rs"]
 mod read_back;
 #[path = "worker/stage.rs"]

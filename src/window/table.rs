@@ -13,6 +13,8 @@ use crate::aggregate::{At, Layout};
 use crate::decode::Value;
 use crate::pool::{Arena, Full, Hot, Need, Spot};
 
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
 /// Words of a row before its accumulators: the key's code in the high half, its length in the low half.
 const HEAD: usize = 1;
 
@@ -250,6 +252,8 @@ impl Table {
         if let Some(spot) = spot {
             let (page, word) = self.rows.page_of(spot);
             prefetch(page, word);
+            // The key lies behind the accumulators, often in the next line.
+            prefetch(page, word + LINE_WORDS);
         }
     }
 

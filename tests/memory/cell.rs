@@ -3,9 +3,9 @@
 use super::cgroup::Cgroup;
 use super::load::{Load, PARTITIONS};
 use super::sum::Sum;
-use super::trouble::Trouble;
+use super::trouble::{Cluster, Trouble};
 use crate::process::{Worker, wait};
-use crate::stage::Stage;
+use crate::stage::{Setup, Stage};
 use crate::support::kafka::Kafka;
 use std::process::Command;
 use std::time::Duration;
@@ -37,16 +37,18 @@ pub struct Seen {
 }
 
 /// Runs a load under a budget; whatever does not come out under it must come out under the one that `plan` names.
-pub fn run(kafka: &Kafka, load: Load, budget_mib: u64) -> Seen {
-    let mut stage = Stage::without_topics(kafka, &format!("{}-{budget_mib}", load.name()), load.setup(budget_mib));
+pub fn run(cluster: &Cluster<'_>, load: Load, budget_mib: u64) -> Seen {
+    let brokers = cluster.proxy.as_ref().map(|(_, address)| address.clone());
+    let setup = |budget_mib| Setup { brokers: brokers.clone(), ..load.setup(budget_mib) };
+    let mut stage = Stage::without_topics(cluster.kafka, &format!("{}-{budget_mib}", load.name()), setup(budget_mib));
     load.write(&stage);
     let expected = load.expected();
-    let first = attempt(&stage, load, budget_mib, expected);
+    let first = attempt(cluster, &stage, load, budget_mib, expected);
     println!("{:<24} {budget_mib:>4} MiB: {:?}, peak {:.1} MiB", load.name(), first.end, mib(first.peak_bytes));
     if first.end != End::Equal {
         let enough_mib = planned(&stage, load);
-        stage.setup = load.setup(enough_mib);
-        let again = attempt(&stage, load, enough_mib, expected);
+        stage.setup = setup(enough_mib);
+        let again = attempt(cluster, &stage, load, enough_mib, expected);
         println!("{:<24} {enough_mib:>4} MiB, as planned: {:?}, peak {:.1} MiB", "", again.end, mib(again.peak_bytes));
         assert_eq!(again.end, End::Equal, "{}: what `plan` names does not suffice", load.name());
     }
@@ -66,7 +68,7 @@ pub fn planned(stage: &Stage<'_>, load: Load) -> u64 {
 }
 
 /// One worker under a budget, until it comes to an end.
-pub fn attempt(stage: &Stage<'_>, load: Load, budget_mib: u64, expected: Sum) -> Seen {
+pub fn attempt(cluster: &Cluster<'_>, stage: &Stage<'_>, load: Load, budget_mib: u64, expected: Sum) -> Seen {
     // The kernel ends whatever is a tenth beyond its budget. (A bomb is unpacked beyond it: docs/memory.md.)
     let limited = !matches!(load, Load::Bomb { .. });
     let group = limited.then(|| Cgroup::new((budget_mib * MIB + UNOPTIMISED) * 11 / 10)).flatten();
@@ -79,7 +81,7 @@ pub fn attempt(stage: &Stage<'_>, load: Load, budget_mib: u64, expected: Sum) ->
     };
     let mut worker = Worker::spawn(&name, command);
     let mut sink = Sink::open(stage.kafka, &stage.sink);
-    let mut trouble = Trouble::new(stage, load);
+    let mut trouble = Trouble::new(cluster, load);
     let mut peak_bytes = 0;
     let end = wait(&format!("an end of {name}"), PATIENCE, || {
         peak_bytes = worker.peak_bytes().unwrap_or(peak_bytes);

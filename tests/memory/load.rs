@@ -60,7 +60,7 @@ impl Load {
             window: format!("tumbling: {size}, grace: {grace}, idle: off"),
             aggregate: "n: count".into(),
             kafka: vec!["consumer_properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 500 }".into()],
-            rest: format!("memory: {{ budget: {budget_mib}MiB }}\nlanes: 1\n"),
+            rest: format!("memory: {{ budget: {budget_mib}MiB }}\nlanes: 1\ncommit: {{ timeout: 5s }}\n"),
             ..Setup::default()
         }
     }
@@ -112,7 +112,7 @@ impl Load {
             config: settings.clone(),
         };
         stage.kafka.admin("").create_topics(&names.map(topic)).unwrap();
-        let mut loader = Loader::open(&writer(stage.kafka), &stage.source).unwrap();
+        let mut loader = Loader::open(&self.writer(stage.kafka), &stage.source).unwrap();
         let mut text = Vec::new();
         self.records(|key, time_ms, padding| {
             value(&mut text, time_ms, padding);
@@ -125,6 +125,19 @@ impl Load {
             loader.send(partition, LAST_MS, Some(b"last"), Some(&text), Headers::default()).unwrap();
         }
         loader.flush(PATIENCE).unwrap();
+    }
+
+    /// Batches as they usually are, but for a bomb, which is one.
+    fn writer(self, kafka: &Kafka) -> config::Kafka {
+        let mut config = kafka.config("");
+        let bomb = [("batch.size", "90000000"), ("linger.ms", "200"), ("socket.timeout.ms", "120000")];
+        // A record of a megabyte is a batch of its own; else a batch is as large as that of a Java producer.
+        let mut properties = vec![("message.max.bytes", "95000000"), ("batch.size", "16384")];
+        if matches!(self, Self::Bomb { .. }) {
+            properties.extend(bomb);
+        }
+        config.producer_properties = properties.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        config
     }
 
     /// What must come out.
@@ -144,19 +157,6 @@ impl Load {
         }
         sum
     }
-}
-
-/// Batches as large as anything may be, so that a bomb is one.
-fn writer(kafka: &Kafka) -> config::Kafka {
-    let mut config = kafka.config("");
-    let properties = [
-        ("message.max.bytes", "95000000"),
-        ("batch.size", "90000000"),
-        ("linger.ms", "200"),
-        ("socket.timeout.ms", "120000"),
-    ];
-    config.producer_properties = properties.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    config
 }
 
 fn value(text: &mut Vec<u8>, time_ms: i64, padding: usize) {

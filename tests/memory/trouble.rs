@@ -1,16 +1,29 @@
 //! What happens to the cluster while a worker runs.
 
 use super::load::Load;
-use crate::stage::Stage;
+use crate::proxy::{PRODUCE, Proxy};
+use crate::support::kafka::Kafka;
 use std::time::{Duration, Instant};
 
 /// How long it lasts.
 const LENGTH: Duration = Duration::from_secs(8);
-const IN_SYNC: &str = "min.insync.replicas";
+
+/// A cluster, and for some loads a proxy between it and the worker, at this address.
+pub struct Cluster<'a> {
+    pub kafka: &'a Kafka,
+    pub proxy: Option<(&'a Proxy, String)>,
+}
+
+impl Cluster<'static> {
+    /// The broker that most tests share.
+    pub fn shared() -> Self {
+        Self { kafka: Kafka::shared(), proxy: None }
+    }
+}
 
 /// The trouble that belongs to a load, if any.
 pub struct Trouble<'a> {
-    stage: &'a Stage<'a>,
+    cluster: &'a Cluster<'a>,
     load: Load,
     since: Option<Instant>,
     over: bool,
@@ -18,10 +31,10 @@ pub struct Trouble<'a> {
 
 impl<'a> Trouble<'a> {
     /// Begins at once, where results must not get through.
-    pub fn new(stage: &'a Stage<'a>, load: Load) -> Self {
-        let mut trouble = Self { stage, load, since: None, over: false };
+    pub fn new(cluster: &'a Cluster<'a>, load: Load) -> Self {
+        let mut trouble = Self { cluster, load, since: None, over: false };
         if let Load::BlockedSink(_) = load {
-            trouble.demand_replicas(2);
+            trouble.block(Some(PRODUCE));
             trouble.since = Some(Instant::now());
         }
         trouble
@@ -29,18 +42,19 @@ impl<'a> Trouble<'a> {
 
     /// Goes on: `results` are visible.
     pub fn step(&mut self, results: u64) {
-        match (self.load, self.since) {
-            (Load::StalledBroker(_), None) if results > 0 => {
-                self.stage.kafka.pause();
+        let lasted = !self.over && self.since.is_some_and(|since| since.elapsed() >= LENGTH);
+        match self.load {
+            Load::StalledBroker(_) if self.since.is_none() && results > 0 => {
+                self.cluster.kafka.pause();
                 self.since = Some(Instant::now());
             }
-            (Load::StalledBroker(_), Some(since)) if !self.over && since.elapsed() >= LENGTH => {
-                self.stage.kafka.go_on();
+            Load::StalledBroker(_) if lasted => {
+                self.cluster.kafka.go_on();
                 self.over = true;
             }
-            (Load::BlockedSink(_), Some(since)) if !self.over && since.elapsed() >= LENGTH => {
-                assert_eq!(results, 0, "the topic of results took something");
-                self.demand_replicas(1);
+            Load::BlockedSink(_) if lasted => {
+                assert_eq!(results, 0, "results got through");
+                self.block(None);
                 self.over = true;
             }
             _ => {}
@@ -52,9 +66,8 @@ impl<'a> Trouble<'a> {
         self.over || !matches!(self.load, Load::StalledBroker(_) | Load::BlockedSink(_))
     }
 
-    /// With two, the topic of results takes nothing: it has one.
-    fn demand_replicas(&self, number: u32) {
-        let stage = self.stage;
-        stage.kafka.admin("").set_topic_config(&stage.sink, IN_SYNC, &number.to_string()).unwrap();
+    fn block(&self, kind: Option<i16>) {
+        let proxy = self.cluster.proxy.as_ref();
+        proxy.unwrap_or_else(|| panic!("results can only be blocked by a proxy")).0.block(kind);
     }
 }

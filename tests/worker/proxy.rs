@@ -33,6 +33,8 @@ struct Plan {
     /// Kind of request, how many of them pass before, and what is lost.
     lose: Mutex<Option<(i16, u32, Lost)>>,
     lost: AtomicU32,
+    /// No request of this kind gets through.
+    blocked: Mutex<Option<i16>>,
 }
 
 impl Plan {
@@ -76,6 +78,12 @@ impl Proxy {
     /// Loses one request of this kind or its answer, after `passing` others have been answered.
     pub fn lose(&self, kind: i16, passing: u32, lost: Lost) {
         *self.plan.lose.lock().unwrap() = Some((kind, passing, lost));
+    }
+
+    /// From now on no request of this kind gets through; `None`: all do, on other connections than those that have lost one.
+    #[allow(dead_code)] // not every test program needs it
+    pub fn block(&self, kind: Option<i16>) {
+        *self.plan.blocked.lock().unwrap() = kind;
     }
 
     /// How much was lost so far.
@@ -129,6 +137,9 @@ fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
 /// Length, kind, version, correlation id.
 fn request(plan: &Plan, connection: &Connection, frame: &[u8]) -> Next {
     let kind = i16::from_be_bytes([frame[4], frame[5]]);
+    if *plan.blocked.lock().unwrap() == Some(kind) {
+        connection.silent.store(true, Ordering::SeqCst);
+    }
     let id: [u8; 4] = frame[8..12].try_into().unwrap();
     match plan.loses(kind) {
         Some(Lost::Request) => {
