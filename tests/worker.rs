@@ -18,6 +18,8 @@ mod ambiguous;
 mod bad_input;
 #[path = "worker/chaos.rs"]
 mod chaos;
+#[path = "worker/distance.rs"]
+mod distance;
 #[path = "worker/flights.rs"]
 mod flights;
 #[path = "worker/judge.rs"]

@@ -126,7 +126,10 @@ fn transaction(broker: &mut KafkaBroker, member: &[TopicPartition], results: u64
         partition: partition.clone(),
         committed: Committed { offset: round, metadata: String::new() },
     };
-    broker.send_offsets(&member.iter().map(offset).collect::<Vec<_>>())?;
+    let offsets: Vec<_> = member.iter().map(offset).collect();
+    while let Err(error) = broker.send_offsets(&offsets) {
+        anyhow::ensure!(error.kind == ErrorKind::Retry, "{error}");
+    }
     while let Err(error) = broker.commit() {
         anyhow::ensure!(error.kind == ErrorKind::Retry, "{error}");
     }

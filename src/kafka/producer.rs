@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(20);
 const FLUSH: Duration = Duration::from_millis(1);
 /// How long librdkafka waits for the end of a transaction in one call. Too short a wait is dangerous: see `end`.
 const END: Duration = Duration::from_millis(200);
+/// How late the answers about positions may be. The call waits for them in any case; of those that come later than this
+/// it says that they have not come, and asks again: a cluster farther away would never be told anything.
+const OFFSETS: Duration = Duration::from_secs(1);
 /// How long dropping a producer may hold the lane up.
 const DROP: Duration = Duration::from_millis(20);
 
@@ -140,7 +143,7 @@ impl Producer {
                 self.client.raw(),
                 list.raw(),
                 membership.raw(),
-                millis(PATIENCE),
+                millis(OFFSETS),
             ))
         };
         self.meaning("send_offsets_to_transaction", outcome)

@@ -5,8 +5,9 @@
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Kafka's numbers of requests.
 pub const PRODUCE: i16 = 0;
@@ -35,6 +36,8 @@ struct Plan {
     lost: AtomicU32,
     /// No request of this kind gets through.
     blocked: Mutex<Option<i16>>,
+    /// How long every answer is under way, in milliseconds.
+    delay_ms: AtomicU64,
 }
 
 impl Plan {
@@ -86,6 +89,12 @@ impl Proxy {
         *self.plan.blocked.lock().unwrap() = kind;
     }
 
+    /// From now on every answer takes so long.
+    #[allow(dead_code)]
+    pub fn delay(&self, answers: Duration) {
+        self.plan.delay_ms.store(answers.as_millis() as u64, Ordering::SeqCst);
+    }
+
     /// How much was lost so far.
     pub fn lost(&self) -> u32 {
         self.plan.lost.load(Ordering::SeqCst)
@@ -116,6 +125,7 @@ fn connect(plan: &Arc<Plan>, client: &TcpStream, broker: &TcpStream) {
     std::thread::spawn(move || pass(up, |frame| request(&plan_up, &connection, frame)));
     std::thread::spawn(move || {
         pass(down, |frame| {
+            std::thread::sleep(Duration::from_millis(plan.delay_ms.load(Ordering::SeqCst)));
             let id: [u8; 4] = frame[4..8].try_into().unwrap();
             if shared.marked.lock().unwrap().remove(&id) {
                 plan.lost.fetch_add(1, Ordering::SeqCst);
