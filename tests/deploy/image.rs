@@ -105,7 +105,7 @@ fn it_copies_all_that_the_binary_is_made_of() {
 fn it_runs_as_nobody_on_the_port_of_the_pipelines() {
     assert_eq!(all("USER"), ["65532:65532"]);
     let port = compose::config().http.unwrap().listen.port().to_string();
-    assert_eq!(all("EXPOSE"), [port.clone()]);
+    assert_eq!(all("EXPOSE").concat(), port);
     assert!(health_check()[2].contains(&format!("/dev/tcp/127.0.0.1/{port} ")));
     let arguments = texts(&serde_json::from_str(&all("CMD").concat()).unwrap());
     let file = compose::file();
