@@ -1,7 +1,7 @@
 # The worker: `docker build -t tidemill:0.1.0 .`
 #
-# Everything but glibc is linked in (librdkafka, OpenSSL, zlib, zstd, the allocator). glibc stays outside: it is what the
-# tests run on and what was measured; with musl the image would hold a binary that nobody has tested.
+# Everything but glibc and libgcc is linked in (librdkafka, OpenSSL, zlib, zstd, the allocator). These stay outside: they
+# are what the tests run on and what was measured; with musl the image would hold a binary that nobody has tested.
 
 FROM rust:1.95-trixie AS build
 WORKDIR /src
