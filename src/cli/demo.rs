@@ -6,6 +6,7 @@
 mod apache;
 mod embedded;
 mod flights;
+mod load;
 mod show;
 
 use crate::config::{self, Config, Idle};
@@ -15,6 +16,7 @@ use crate::worker::Shared;
 use anyhow::anyhow;
 use show::Show;
 use std::io::Write;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +41,12 @@ pub struct Arguments {
     /// Write every result to this file, one JSON object on each line
     #[arg(long, value_name = "FILE")]
     results: Option<PathBuf>,
+    /// Only write the flights to this topic of `--brokers`, which is there already, and end
+    #[arg(long, value_name = "TOPIC", requires = "brokers", conflicts_with_all = ["keep", "json", "results"])]
+    load: Option<String>,
+    /// With --load: so many flights a second, instead of as many as go
+    #[arg(long, value_name = "FLIGHTS", requires = "load")]
+    rate: Option<NonZeroU32>,
 }
 
 /// Runs the demo and prints its summary.
@@ -47,6 +55,9 @@ pub struct Arguments {
 /// The worker stopped, or a file cannot be written.
 pub fn demo(arguments: &Arguments, logs: Logs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let config = pipeline()?;
+    if let (Some(brokers), Some(topic)) = (&arguments.brokers, &arguments.load) {
+        return load::run(config.kafka, brokers, topic, arguments.rate).map(|()| 0);
+    }
     let mut show = Show::new(arguments.json, arguments.results.as_deref())?;
     let mut shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
     shared.logs = logs;

@@ -66,6 +66,18 @@ impl Kafka {
         (kafka, door, SocketAddr::from(([127, 0, 0, 1], ports[2])))
     }
 
+    /// A broker with these properties, and a folder of its own; `port` is one of its listeners on loopback.
+    pub fn start_as(port: u16, properties: &[(String, String)]) -> Self {
+        let folder = new_folder();
+        let lines: String = properties.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let own = format!("log.dirs={}\n", folder.join("data").display());
+        fs::write(folder.join(SERVER), lines + &own).unwrap();
+        format_storage(&folder, SERVER);
+        let kafka = Self { folder, port, running: Mutex::default(), controller: None };
+        kafka.resume_after_stop();
+        kafka
+    }
+
     /// A broker whose controller goes on while it restarts, as in every cluster that is worth the name. (A broker that is
     /// its own controller can forget the markers of a transaction that was ending when it was killed: until its old
     /// registration expires its partitions have no leader, and the coordinator takes that for "deleted".)
@@ -219,6 +231,11 @@ pub fn unique(hint: &str) -> String {
 fn signal(signal: &str, pid: u32) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
     assert!(sent.success(), "cannot send {signal} to {pid}");
+}
+
+/// Ports that nobody has now.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    [(); N].map(|()| free_port()).map(|listener| port_of(&listener))
 }
 
 fn free_port() -> TcpListener {

@@ -1,5 +1,7 @@
 //! A running `tidemill run FILE`: started, asked, signalled, and never left behind.
 
+#![allow(dead_code)] // each test program uses a part of it
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -117,18 +119,15 @@ impl Worker {
     }
 
     /// The most that was ever resident, in bytes; `None` once it has ended.
-    #[allow(dead_code)] // of the programs that have workers, one asks
     pub fn peak_bytes(&self) -> Option<u64> {
         self.status("VmHWM:")
     }
 
     /// What is resident, in bytes; 0 once it has ended.
-    #[allow(dead_code)]
     pub fn resident_bytes(&self) -> u64 {
         self.status("VmRSS:").unwrap_or_default()
     }
 
-    #[allow(dead_code)]
     fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

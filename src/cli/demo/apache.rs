@@ -1,21 +1,20 @@
 //! The demo on a real Kafka: topics of its own, the flights loaded into them, then a worker as `run` starts it.
 
 use super::show::Show;
-use super::{PARTITIONS, flights};
-use crate::broker::{Event, Headers, RecordBatch};
+use super::{PARTITIONS, flights, load};
+use crate::broker::{Event, RecordBatch};
 use crate::cli::run::{start, surroundings, until_the_end};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::instance::Instance;
-use crate::kafka::{Admin, Loader, NewTopic, Reader};
+use crate::kafka::{Admin, NewTopic, Reader};
 use crate::worker::Shared;
 use anyhow::{anyhow, bail};
 use std::io::Write;
 use std::time::Duration;
 
-/// How long the cluster may take for one answer, and for the whole input.
+/// How long the cluster may take for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-const LOAD_MAX: Duration = Duration::from_secs(120);
 const WAIT: Duration = Duration::from_millis(20);
 
 /// Loads the input, runs a worker until every window is closed, and shows the results as they become visible.
@@ -29,7 +28,7 @@ pub(super) fn run(
 ) -> anyhow::Result<u8> {
     let clock = SystemClock::new();
     name_topics(&mut config, brokers, clock.now_ms());
-    load(&config, show)?;
+    fill(&config, show)?;
     if !keep {
         config.http = None;
     }
@@ -84,7 +83,7 @@ fn name_topics(config: &mut Config, brokers: &str, now_ms: i64) {
     config.dead_letter = config.dead_letter.as_deref().map(named);
 }
 
-fn load(config: &Config, show: &Show) -> anyhow::Result<()> {
+fn fill(config: &Config, show: &Show) -> anyhow::Result<()> {
     let source = config.topics.patterns.first().ok_or_else(|| anyhow!("the demo has no source topic"))?;
     let names = [Some(source), Some(&config.sink.topic), config.late.as_ref(), config.dead_letter.as_ref()];
     let topics: Vec<_> = names
@@ -103,12 +102,7 @@ fn load(config: &Config, show: &Show) -> anyhow::Result<()> {
     for topic in &topics {
         show.say(&format!("created topic {} ({PARTITIONS} partitions, retention.ms=-1)", topic.name));
     }
-    let mut loader = Loader::open(&config.kafka, source)?;
-    flights::each(|flight| {
-        let (key, value) = (Some(flight.carrier.as_bytes()), Some(flight.json.as_bytes()));
-        Ok(loader.send(-1, flight.seen_ms, key, value, Headers::default())?)
-    })?;
-    loader.flush(LOAD_MAX)?;
+    load::pour(&config.kafka, source, || ())?;
     show.say(&format!("loaded {} flights into {source}; the topics stay until you delete them", flights::COUNT));
     Ok(())
 }
