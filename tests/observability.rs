@@ -54,7 +54,7 @@ const EVENTS: [(&str, &str); 2] = [
 
 fn setup() -> Setup {
     Setup {
-        kafka: vec!["properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 500 }".into()],
+        kafka: vec!["consumer_properties: { session.timeout.ms: 6000, heartbeat.interval.ms: 500 }".into()],
         window: "tumbling: 2s, grace: 1s, idle: { after: 1s }".into(),
         ..Setup::default()
     }
