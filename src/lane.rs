@@ -290,10 +290,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         if now >= self.look_at && !self.tide.is_running() {
             self.look_at = now + LOOK_EVERY;
             for (slot, holding) in &mut self.holdings {
-                if !self.pressure.stops(*slot)
-                    && let Some(task) = holding.task_mut()
-                    && task.ask_ends(&self.context, now)
-                {
+                let Some(task) = holding.task_mut() else { continue };
+                let stops = self.pressure.stops(*slot);
+                let asks = if stops { task.ask_lag(now) } else { task.ask_ends(&self.context, now) };
+                if asks {
                     self.broker.ask_ends(*slot);
                 }
             }
@@ -305,7 +305,13 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn handle(&mut self, event: Event) -> Result<(), Stop> {
         match event {
             // Records before that end were left out, and are read again: it says nothing of what was merged.
-            Event::End { slot, .. } | Event::Ends { slot, .. } if self.pressure.stops(slot) => {}
+            Event::End { slot, .. } if self.pressure.stops(slot) => {}
+            Event::Ends { slot, ends } if self.pressure.stops(slot) => {
+                let now = self.clock.monotonic();
+                if let Some(task) = self.holdings.get_mut(&slot).and_then(Holding::task_mut) {
+                    task.answer_lag(ends, now);
+                }
+            }
             Event::Assigned(partitions) => self.assigned(partitions),
             Event::Revoked(partitions) => self.revoked(partitions),
             Event::Lost(partitions) => self.lost(&partitions)?,

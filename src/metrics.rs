@@ -21,18 +21,21 @@ pub use process::{peak_resident_bytes, resident_bytes};
 
 use crate::broker::TopicPartition;
 use crate::budget::Memory;
+use crate::config::Window;
 use crate::status::{PartitionStatus, Status};
+use partitions::Owned;
 use process::{Build, Process};
 use prometheus::{Encoder, Registry, TextEncoder};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// All metrics of the process; clones are handles of the same.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
     lanes: Arc<Mutex<LaneCounts>>,
-    partitions: Arc<Mutex<BTreeMap<TopicPartition, PartitionStatus>>>,
+    partitions: Arc<Mutex<BTreeMap<TopicPartition, Owned>>>,
     clients: Clients,
 }
 
@@ -104,9 +107,9 @@ impl Metrics {
         memory::register(&self.registry, memory)
     }
 
-    /// Shows a partition that this process owns as its lane sees it now.
-    pub fn partition(&self, status: &PartitionStatus) {
-        lock(&self.partitions).insert(status.partition.clone(), status.clone());
+    /// Shows a partition that this process owns as its lane sees it at `now` (monotonic, the clock of `quiet_since`).
+    pub fn partition(&self, status: &PartitionStatus, window: &Window, now: Duration) {
+        lock(&self.partitions).insert(status.partition.clone(), Owned::new(status, window, now));
     }
 
     /// Removes the series of a partition that is no longer ours.

@@ -127,17 +127,40 @@ fn every_panel_and_every_alert_leads_to_a_section_of_operations_and_back() {
         assert!(headings.contains(section), "{}: no section {section} in docs/operations.md", rule.name);
         assert!(page.contains(&format!("`{}`", rule.name)), "docs/operations.md does not name {}", rule.name);
     }
+}
+
+#[test]
+fn every_symptom_of_operations_has_panels_and_alerts_that_exist_and_says_what_to_do() {
+    let page = read("docs/operations.md");
+    let panels: BTreeSet<_> = queries().iter().map(|query| format!("{}: {}", query.dashboard, query.panel)).collect();
+    let alerts: BTreeSet<_> = panels::rules().into_iter().filter(|rule| rule.is_alert).map(|rule| rule.name).collect();
     // Panels are written there as `dashboard: Title`.
-    let named = regex::Regex::new(r"`(flow|memory|why-not-closing): ([^`]+)`").unwrap();
-    let all: BTreeSet<_> = queries().into_iter().map(|query| (query.dashboard, query.panel)).collect();
-    let mut symptoms = BTreeSet::new();
-    for found in named.captures_iter(&page) {
-        let panel = (found[1].to_owned(), found[2].to_owned());
-        assert!(all.contains(&panel), "docs/operations.md names a panel that does not exist: {panel:?}");
-        symptoms.insert(panel);
+    let named = |text: &str, pattern: &str| -> Vec<String> {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        pattern.captures_iter(text).map(|found| found[1].split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    };
+    let panels_in = |text: &str| named(text, "`((?:flow|memory|why-not-closing):\\s[^`]+)`");
+    for panel in panels_in(&page) {
+        assert!(panels.contains(&panel), "docs/operations.md names a panel that does not exist: {panel}");
     }
-    let sections = page.lines().filter(|line| line.starts_with("### ")).count();
-    assert!(sections >= 15 && symptoms.len() >= 15, "{sections} symptoms, {} panels", symptoms.len());
+    for alert in named(&page, r"`(Tidemill\w+)`") {
+        assert!(alerts.contains(&alert), "docs/operations.md names an alert that does not exist: {alert}");
+    }
+    let (_, symptoms) = page.split_once("\n## Symptoms\n").unwrap();
+    let (symptoms, _) = symptoms.split_once("\n## ").unwrap();
+    let symptoms: Vec<_> = symptoms.split("\n### ").skip(1).collect();
+    assert!(symptoms.len() >= 15, "{} symptoms", symptoms.len());
+    for symptom in symptoms {
+        let (title, text) = symptom.split_once('\n').unwrap();
+        assert!(!panels_in(text).is_empty(), "{title}: which panel shows it?");
+        // Each of these is `- cause: action`.
+        let causes: Vec<_> = text.split("\n- ").skip(1).collect();
+        assert!(!causes.is_empty(), "{title}: what can it come from?");
+        for cause in causes {
+            let action = cause.split_once(": ").or(cause.split_once(":\n"));
+            assert!(action.is_some_and(|(_, action)| !action.trim().is_empty()), "{title}: what to do? {cause}");
+        }
+    }
 }
 
 #[test]

@@ -1,11 +1,32 @@
 //! The partitions that this process owns, as their lanes last said; whoever loses one takes its series away.
 
 use super::family::{Family, Kind, Sample, Value};
-use crate::status::{PartitionState, PartitionStatus};
+use crate::config::Window;
+use crate::status::{PartitionState, PartitionStatus, Waits, WaitsFor};
+use std::time::Duration;
+
+/// A partition, and what follows from its windows and the time.
+#[derive(Clone, Debug)]
+pub(super) struct Owned {
+    status: PartitionStatus,
+    quiet: Duration,
+    waits_for: WaitsFor,
+}
+
+impl Owned {
+    /// At `now`, on the clock of `quiet_since`.
+    pub(super) fn new(status: &PartitionStatus, window: &Window, now: Duration) -> Self {
+        Self {
+            status: status.clone(),
+            quiet: now.saturating_sub(status.quiet_since),
+            waits_for: Waits::of(status, window, now).on,
+        }
+    }
+}
 
 const PARTITION: &[&str] = &["partition", "topic"];
 
-pub(super) const FAMILIES: &[Family<Vec<PartitionStatus>>] = &[
+pub(super) const FAMILIES: &[Family<Vec<Owned>>] = &[
     Family {
         name: "tidemill_poll_lag_records",
         help: "Offsets between the position and the last stable offset, by partition; absent until the broker has said.",
@@ -27,11 +48,23 @@ pub(super) const FAMILIES: &[Family<Vec<PartitionStatus>>] = &[
         kind: Kind::Gauge,
         labels: &["partition", "state", "topic"],
         read: |all| {
-            let sample = |it: &PartitionStatus, state: PartitionState| {
-                let labels = vec![number_of(it), state.as_str().to_owned(), topic_of(it)];
-                (labels, Value::Number(f64::from(u8::from(it.state == state))))
+            let sample = |Owned { status, .. }: &Owned, state: PartitionState| {
+                let labels = vec![number_of(status), state.as_str().to_owned(), topic_of(status)];
+                (labels, truth(status.state == state))
             };
             all.iter().flat_map(|it| PartitionState::ALL.map(|state| sample(it, state))).collect()
+        },
+    },
+    Family {
+        name: "tidemill_poll_quiet_seconds",
+        help: "How long the partition has been silent: since its last merged record, times left out in which nothing could \
+               be read.",
+        kind: Kind::Gauge,
+        labels: PARTITION,
+        read: |all| {
+            let sample =
+                |it: &Owned| (vec![number_of(&it.status), topic_of(&it.status)], Value::Number(it.quiet.as_secs_f64()));
+            all.iter().map(sample).collect()
         },
     },
     Family {
@@ -86,11 +119,44 @@ pub(super) const FAMILIES: &[Family<Vec<PartitionStatus>>] = &[
         labels: PARTITION,
         read: |all| some(all, |it| it.due_ms.map(seconds)),
     },
+    Family {
+        name: "tidemill_close_waits_for",
+        help: "1 for what the next close of the partition waits for, 0 for the others; the status page has it as a sentence.",
+        kind: Kind::Gauge,
+        labels: &["partition", "topic", "what"],
+        read: |all| {
+            let sample = |Owned { status, waits_for, .. }: &Owned, what: WaitsFor| {
+                (vec![number_of(status), topic_of(status), what.as_str().to_owned()], truth(*waits_for == what))
+            };
+            all.iter().flat_map(|it| WaitsFor::ALL.map(|what| sample(it, what))).collect()
+        },
+    },
+    Family {
+        name: "tidemill_release_deferred_bytes",
+        help: "Bytes of buffers with closed windows, late records and dead letters that are held until the commit that makes \
+               them visible, by partition.",
+        kind: Kind::Gauge,
+        labels: PARTITION,
+        read: |all| some(all, |it| Some(it.deferred_bytes as f64)),
+    },
+    Family {
+        name: "tidemill_release_deferred_records",
+        help: "Results, late records and dead letters in them, by partition.",
+        kind: Kind::Gauge,
+        labels: PARTITION,
+        read: |all| some(all, |it| Some(it.deferred_records as f64)),
+    },
 ];
 
-fn some(all: &[PartitionStatus], number: impl Fn(&PartitionStatus) -> Option<f64>) -> Vec<Sample> {
-    let sample = |it: &PartitionStatus| Some((vec![number_of(it), topic_of(it)], Value::Number(number(it)?)));
+fn some(all: &[Owned], number: impl Fn(&PartitionStatus) -> Option<f64>) -> Vec<Sample> {
+    let sample = |Owned { status, .. }: &Owned| {
+        Some((vec![number_of(status), topic_of(status)], Value::Number(number(status)?)))
+    };
     all.iter().filter_map(sample).collect()
+}
+
+fn truth(it_is: bool) -> Value {
+    Value::Number(f64::from(u8::from(it_is)))
 }
 
 fn number_of(it: &PartitionStatus) -> String {

@@ -4,11 +4,19 @@ mod page;
 
 use super::*;
 use crate::broker::Outlet;
+use crate::config::Idle;
 use crate::fate::Reason;
-use crate::status::{PartitionState, Phase};
+use crate::status::{OpenWindows, PartitionState, Phase, WaitsFor};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+const NOW: Duration = Duration::from_secs(100);
+const HOUR: Window = Window {
+    size_ms: 3_600_000,
+    every_ms: 3_600_000,
+    offset_ms: 0,
+    grace_ms: 0,
+    idle: Idle::Close { after_ms: 60_000 },
+};
 const VERBS: [&str; 8] = ["poll", "decode", "merge", "close", "encode", "produce", "commit", "release"];
 
 fn partition() -> PartitionStatus {
@@ -21,9 +29,12 @@ fn partition() -> PartitionStatus {
         open_panes: 4,
         rows: 40,
         closed_windows: 1,
+        deferred_records: 12,
+        deferred_bytes: 4096,
         due_ms: Some(3_600_000),
         lag_ms: Some(250),
         headroom_ms: Some(86_400_000),
+        quiet_since: Duration::from_millis(98_500),
         ..PartitionStatus::new(partition, PartitionState::Restoring)
     }
 }
@@ -40,7 +51,7 @@ fn all(lanes: usize, partitions: i32) -> Metrics {
     }
     for number in 0..partitions {
         let partition = TopicPartition { partition: number, ..partition().partition };
-        metrics.partition(&PartitionStatus { partition, ..self::partition() });
+        metrics.partition(&PartitionStatus { partition, ..self::partition() }, &HOUR, NOW);
     }
     metrics
 }
@@ -144,7 +155,7 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
     let metrics = Metrics::new().unwrap();
     let before = scrape(&metrics).len();
     let mut status = partition();
-    metrics.partition(&status);
+    metrics.partition(&status, &HOUR, NOW);
     let lines = scrape(&metrics);
     for line in [
         r#"tidemill_merge_watermark_timestamp_seconds{partition="3",topic="flights"} 1.5"#,
@@ -156,16 +167,42 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
         r#"tidemill_poll_retention_headroom_seconds{partition="3",topic="flights"} 86400"#,
         r#"tidemill_poll_partition_state{partition="3",state="restoring",topic="flights"} 1"#,
         r#"tidemill_poll_partition_state{partition="3",state="live",topic="flights"} 0"#,
+        r#"tidemill_poll_quiet_seconds{partition="3",topic="flights"} 1.5"#,
+        r#"tidemill_close_waits_for{partition="3",topic="flights",what="restore"} 1"#,
+        r#"tidemill_close_waits_for{partition="3",topic="flights",what="commit"} 0"#,
+        r#"tidemill_release_deferred_records{partition="3",topic="flights"} 12"#,
+        r#"tidemill_release_deferred_bytes{partition="3",topic="flights"} 4096"#,
     ] {
         assert!(lines.contains(line), "{line} is not in {lines:#?}");
     }
     status.lag = None;
-    metrics.partition(&status);
+    metrics.partition(&status, &HOUR, NOW);
     assert!(!scrape(&metrics).iter().any(|line| line.starts_with("tidemill_poll_lag_records{")));
     metrics.drop_partition(&status.partition);
     let after = scrape(&metrics);
     assert!(!after.iter().any(|line| line.contains("flights")), "{after:#?}");
     assert_eq!(after.len(), before);
+}
+
+#[test]
+fn a_partition_waits_for_one_thing_at_a_time() {
+    let metrics = Metrics::new().unwrap();
+    let live = PartitionStatus { state: PartitionState::Live, closed_windows: 0, lag: Some(0), ..partition() };
+    let open = Some(OpenWindows { next_end_ms: 3_600_000, last_end_ms: 3_600_000 });
+    for (status, what) in [
+        (PartitionStatus { open, ..live.clone() }, "silence"),
+        (PartitionStatus { open, lag: Some(7), ..live.clone() }, "event"),
+        (PartitionStatus { open, quiet_since: Duration::ZERO, ..live.clone() }, "answer"),
+        (PartitionStatus { closed_windows: 2, ..live.clone() }, "commit"),
+        (live, "record"),
+    ] {
+        metrics.partition(&status, &HOUR, NOW);
+        let waits: Vec<_> =
+            scrape(&metrics).into_iter().filter(|line| line.starts_with("tidemill_close_waits_for{")).collect();
+        assert_eq!(waits.len(), WaitsFor::ALL.len());
+        let ones: Vec<_> = waits.iter().filter(|line| line.ends_with(" 1")).collect();
+        assert_eq!(ones, [&format!(r#"tidemill_close_waits_for{{partition="3",topic="flights",what="{what}"}} 1"#)]);
+    }
 }
 
 #[test]

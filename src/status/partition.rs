@@ -54,6 +54,10 @@ pub struct PartitionStatus {
     pub rows: u64,
     /// Windows closed and not committed.
     pub closed_windows: u64,
+    /// Results, late records and dead letters that are held until the commit that makes them visible.
+    pub deferred_records: u64,
+    /// Bytes of the buffers that hold them.
+    pub deferred_bytes: u64,
     /// Watermark that closes the oldest open window, in Unix ms; absent while nothing is open.
     pub due_ms: Option<i64>,
     /// Age of the last record read while more wait behind it, in ms; 0 while none do; absent until that is known.
@@ -91,6 +95,8 @@ impl PartitionStatus {
             open_panes: 0,
             rows: 0,
             closed_windows: 0,
+            deferred_records: 0,
+            deferred_bytes: 0,
             due_ms: None,
             lag_ms: None,
             headroom_ms: None,

@@ -48,14 +48,16 @@ impl Task {
             return false;
         }
         self.lag.asked = false;
-        if self.ask_silence(context, now) {
-            return true;
+        self.ask_silence(context, now) || self.ask_lag(now)
+    }
+
+    /// The same while nothing of the partition is read: only how much waits can be asked then.
+    pub fn ask_lag(&mut self, now: Duration) -> bool {
+        let asks = now >= self.lag.due_at && !self.silence.is_asked();
+        if asks {
+            (self.lag.asked, self.lag.due_at) = (true, now + LAG_EVERY);
         }
-        self.lag.asked = now >= self.lag.due_at && !self.silence.is_asked();
-        if self.lag.asked {
-            self.lag.due_at = now + LAG_EVERY;
-        }
-        self.lag.asked
+        asks
     }
 
     /// Takes the answer to [`Self::ask_ends`]; closes windows if it confirms a silence.
@@ -63,6 +65,14 @@ impl Task {
         self.lag.ends = ends.or(self.lag.ends);
         if !std::mem::take(&mut self.lag.asked) {
             self.answer_silence(context, ends, now);
+        }
+    }
+
+    /// Takes an answer while nothing of the partition is read: it says how much waits, and confirms no silence.
+    pub fn answer_lag(&mut self, ends: Option<Ends>, now: Duration) {
+        self.lag.ends = ends.or(self.lag.ends);
+        if !std::mem::take(&mut self.lag.asked) {
+            self.silence.answer(now, None, self.position, None, self.watermark_ms);
         }
     }
 

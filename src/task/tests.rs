@@ -171,6 +171,22 @@ fn a_restoring_task_is_never_silent() {
 }
 
 #[test]
+fn a_task_that_is_not_read_learns_how_much_waits_and_nothing_of_silence() {
+    let (mut context, mut task, clock) = clean(pipeline());
+    merge(&mut context, &mut task, &clock, 0, 5).unwrap();
+    task.end_batch(Duration::ZERO);
+    assert!(task.ask_lag(Duration::ZERO) && !task.ask_lag(Duration::from_secs(1)));
+    task.answer_lag(Some(Ends { last_stable: 7, high_watermark: 7 }), Duration::from_secs(1));
+    assert_eq!(task.lag_records(), Some(6));
+    // Asked when it was still read, answered when it is no more: that would have closed the window.
+    let late = Duration::from_secs(3600);
+    assert!(task.ask_silence(&context, late) && !task.ask_lag(late));
+    task.answer_lag(Some(Ends { last_stable: 1, high_watermark: 1 }), late);
+    assert_eq!((task.closed.len(), task.lag_records(), task.quiet_since()), (0, Some(0), late));
+    assert!(task.ask_lag(late));
+}
+
+#[test]
 fn a_record_that_was_delivered_before_is_refused_and_changes_nothing() {
     let (mut context, mut task, clock) = clean(pipeline());
     merge(&mut context, &mut task, &clock, 3, 3).unwrap();

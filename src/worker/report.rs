@@ -79,7 +79,7 @@ impl Reporter {
             let partition = holding.partition();
             let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
             let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
-            let mut status = status_of(holding, lane.context(), standing);
+            let mut status = status_of(holding, lane.context(), standing, now);
             status.lane = self.number;
             if let Some(task) = holding.task() {
                 let retention_ms = self.shared.retention_ms(&partition.topic);
@@ -89,7 +89,7 @@ impl Reporter {
             }
             shown.minute.look(now, is_available(holding, &status, now), &mut counts.minutes);
             self.shown.insert(partition.clone(), shown);
-            self.shared.metrics.partition(&status);
+            self.shared.metrics.partition(&status, &lane.context().pipeline.window, now);
             self.shared.status.partition(status);
         }
         self.shared.metrics.add(&counts);
@@ -117,14 +117,15 @@ impl Shown {
     }
 }
 
-fn status_of(holding: &Holding, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
-    let partition = holding.partition().clone();
+fn status_of(holding: &Holding, context: &TaskContext, standing: Standing<'_>, now: Duration) -> PartitionStatus {
+    // Nobody listens to it: that is no quiet.
+    let unread =
+        |state| PartitionStatus { quiet_since: now, ..PartitionStatus::new(holding.partition().clone(), state) };
     match holding {
         Holding::Running(task) => running(task, context, standing),
-        Holding::Taking { .. } => PartitionStatus::new(partition, PartitionState::Restoring),
+        Holding::Taking { .. } => unread(PartitionState::Restoring),
         Holding::Refused { why, .. } => {
-            let held_because = Some(why.clone());
-            PartitionStatus { held_because, ..PartitionStatus::new(partition, PartitionState::Held) }
+            PartitionStatus { held_because: Some(why.clone()), ..unread(PartitionState::Held) }
         }
     }
 }
@@ -142,6 +143,7 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
     let panes = task.panes();
     let ends = panes.next_end_ms().zip(panes.last_end_ms(&context.panes.bounds));
     let closed_rows: usize = task.closed.iter().map(|closed| closed.table.len()).sum();
+    let closed_bytes: usize = task.closed.iter().map(|closed| closed.table.bytes()).sum();
     PartitionStatus {
         held_because,
         watermark_ms: task.watermark_ms(),
@@ -152,6 +154,8 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         open_panes: (panes.len() + task.closed.len()) as u64,
         rows: (panes.rows() + closed_rows) as u64,
         closed_windows: task.closed.len() as u64,
+        deferred_records: (closed_rows + task.rejected.len()) as u64,
+        deferred_bytes: (closed_bytes + task.rejected.bytes()) as u64,
         due_ms: task.due_ms(context),
         open: ends.map(|(next_end_ms, last_end_ms)| OpenWindows { next_end_ms, last_end_ms }),
         quiet_since: task.quiet_since(),
