@@ -79,7 +79,7 @@ impl Reporter {
             let partition = holding.partition();
             let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
             let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
-            let mut status = status_of(holding, lane.context(), standing);
+            let mut status = partition_status(holding, lane.context(), standing);
             status.lane = self.number;
             if let Some(task) = holding.task() {
                 let retention_ms = self.shared.retention_ms(&partition.topic);
@@ -117,7 +117,8 @@ impl Shown {
     }
 }
 
-fn status_of(holding: &Holding, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
+/// What a lane says about one of its partitions.
+pub fn partition_status(holding: &Holding, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
     let partition = holding.partition().clone();
     match holding {
         Holding::Running(task) => running(task, context, standing),
