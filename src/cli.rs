@@ -10,6 +10,7 @@ pub mod run;
 pub mod schema;
 mod sizing;
 pub mod state;
+pub mod test;
 pub mod top;
 
 use crate::config::{self, Complaint, Config, Loaded};
@@ -40,14 +41,16 @@ enum Command {
     Check(check::Arguments),
     /// Say what a pipeline will need: memory, time, lanes; from a sample of its topic or from given numbers
     Plan(plan::Arguments),
+    /// Try pipelines without a broker: run the cases of test files in virtual time
+    Test(test::Arguments),
     /// Show the group: positions, watermarks, lag, what a restart reads again, who owns what; or reset positions
     State(state::Arguments),
     /// Watch a running worker: what it does, and what each partition waits for
     Top(top::Arguments),
     /// The flights of 2013 through an embedded broker: what tidemill does, in some seconds
     Demo(demo::Arguments),
-    /// Print the JSON Schema of a pipeline
-    Schema,
+    /// Print the JSON Schema of a pipeline, or of its test cases
+    Schema(schema::Arguments),
 }
 
 impl Arguments {
@@ -66,12 +69,16 @@ impl Arguments {
                 self.logs_if_asked()?;
                 plan::plan(arguments, out)
             }
+            Command::Test(arguments) => {
+                self.logs_if_asked()?;
+                test::test(arguments, out)
+            }
             Command::State(arguments) => {
                 self.logs_if_asked()?;
                 state::state(arguments, out)
             }
             Command::Top(arguments) => top::top(arguments, out),
-            Command::Schema => Ok(schema::schema(out).map(|()| 0)?),
+            Command::Schema(arguments) => Ok(schema::run(arguments, out).map(|()| 0)?),
             Command::Run(arguments) => {
                 let logs = logs::init(self.log_format, self.log.as_deref())?;
                 run::run(arguments, logs)

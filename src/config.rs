@@ -3,6 +3,7 @@
 //! As written lives in `config/written.rs`; `config/load.rs` turns text into this or into a list of complaints.
 
 mod aggregates;
+pub mod cases;
 mod complaint;
 mod keys;
 mod load;

@@ -62,5 +62,8 @@ pub mod clock;
 
 pub mod error;
 
+// a pipeline without a broker
+pub mod trial;
+
 // what a person types
 pub mod cli;

@@ -9,7 +9,7 @@ mod report;
 mod sampler;
 mod signals;
 
-pub use report::Reporter;
+pub use report::{Reporter, partition_status};
 pub use sampler::sample;
 pub use signals::on_signals;
 

@@ -56,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["budget", "checkpoint", "http", "instance", "lane", "logs", "metrics", "pool", "recent", "status", "task"],
     ),
     ("plan", &["aggregate", "budget", "decode", "pool", "window"]),
+    ("trial", &["lane", "recent", "sim", "status", "task", "worker"]),
     ("cli", &["*"]),
     ("main", &["*"]),
 ];

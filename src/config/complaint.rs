@@ -92,9 +92,21 @@ impl fmt::Display for Complaint {
 
 /// Complaints in the making, and the text that they are about.
 pub(super) struct Complaints {
+    /// What kind of file it is.
+    pub(super) genre: &'static Genre,
     file: String,
     text: String,
     drafts: Vec<Draft>,
+}
+
+/// A kind of file, as far as complaints about any of them differ.
+pub(super) struct Genre {
+    /// What one file holds.
+    pub(super) noun: &'static str,
+    /// What to do with an empty one.
+    pub(super) begin: &'static str,
+    /// What to do about a key that stands where nobody knows it.
+    pub(super) stray: fn(&str) -> Option<String>,
 }
 
 /// A complaint that still can get help.
@@ -127,8 +139,8 @@ impl Draft {
 }
 
 impl Complaints {
-    pub(super) fn new(file: &str, text: &str) -> Self {
-        Self { file: file.into(), text: text.into(), drafts: Vec::new() }
+    pub(super) fn new(file: &str, text: &str, genre: &'static Genre) -> Self {
+        Self { genre, file: file.into(), text: text.into(), drafts: Vec::new() }
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>) -> &mut Draft {
@@ -196,13 +208,18 @@ impl Complaints {
         drafts.into_iter().map(|draft| self.complaint(draft, secrets)).collect()
     }
 
+    /// Line and column in which a span begins, both from 1.
+    pub(super) fn place(&self, span: Span) -> (usize, usize) {
+        let column = self.before(span).chars().rev().take_while(|c| *c != '\n').count() + 1;
+        (self.line(span), column)
+    }
+
     fn complaint(&self, draft: &Draft, secrets: &[Span]) -> Complaint {
-        let column = |span| self.before(span).chars().rev().take_while(|c| *c != '\n').count() + 1;
         Complaint {
             severity: draft.severity,
             message: draft.message.clone(),
             file: self.file.clone(),
-            place: draft.span.map(|span| (self.line(span), column(span))),
+            place: draft.span.map(|span| self.place(span)),
             help: draft.help.clone(),
             picture: draft.span.filter(|_| draft.picture).map(|span| self.picture(span, secrets)),
         }

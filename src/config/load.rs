@@ -3,7 +3,7 @@
 //! Four steps: parse (`node`), fill in (`substitute`), read each key by itself (`written`), hold keys against each
 //! other (`relations`). Each goes on after a complaint as far as it can.
 
-use super::complaint::{Complaint, Complaints};
+use super::complaint::{Complaint, Complaints, Genre};
 use super::read::Read;
 use super::relations::{self, Surroundings};
 use super::substitute::{Sources, read_at_most, substitute};
@@ -12,6 +12,15 @@ use std::path::Path;
 
 /// Larger files are no pipelines.
 const FILE_BYTES_MAX: u64 = 16 << 20;
+
+const PIPELINE: Genre = Genre {
+    noun: "pipeline",
+    begin: "start from config/flights.yaml; config/reference.yaml explains every key",
+    stray: |key| match key.contains('.') {
+        true => Some("librdkafka properties stand under `kafka.properties`".to_owned()),
+        false => written::home_of(key).map(|home| format!("it belongs under `{home}`")),
+    },
+};
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -36,17 +45,21 @@ pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Vec<Complaint>> {
 
 /// [`load`], and every property is shown to `known` as well.
 pub fn load_with(path: &Path, env: Env<'_>, known: Known<'_>) -> Result<Loaded, Vec<Complaint>> {
-    let name = path.display().to_string();
-    let unreadable = |problem: String, help: Option<&str>| {
-        vec![Complaint::about_file(&name, format!("cannot read the file: {problem}"), help.map(Into::into))]
-    };
-    let bytes = read_at_most(path, FILE_BYTES_MAX)
-        .map_err(|problem| unreadable(problem, Some("give the path of a pipeline, such as config/flights.yaml")))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        unreadable(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()), Some("save it as UTF-8"))
-    })?;
+    let text = read_text(path, "give the path of a pipeline, such as config/flights.yaml")?;
     let dir = path.parent().unwrap_or(Path::new(""));
-    parse_with(&name, &text, dir, env, known)
+    parse_with(&path.display().to_string(), &text, dir, env, known)
+}
+
+/// The text of a file; `help` for one that cannot be read.
+pub(super) fn read_text(path: &Path, help: &str) -> Result<String, Vec<Complaint>> {
+    let name = path.display().to_string();
+    let unreadable = |problem: String, help: &str| {
+        vec![Complaint::about_file(&name, format!("cannot read the file: {problem}"), Some(help.into()))]
+    };
+    let bytes = read_at_most(path, FILE_BYTES_MAX).map_err(|problem| unreadable(problem, help))?;
+    String::from_utf8(bytes).map_err(|error| {
+        unreadable(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()), "save it as UTF-8")
+    })
 }
 
 /// Reads a text that is called `name` in complaints; relative paths in it are relative to `dir`.
@@ -55,7 +68,7 @@ pub fn parse(name: &str, text: &str, dir: &Path, env: Env<'_>) -> Result<Loaded,
 }
 
 fn parse_with(name: &str, text: &str, dir: &Path, env: Env<'_>, known: Known<'_>) -> Result<Loaded, Vec<Complaint>> {
-    let mut out = Complaints::new(name, text);
+    let mut out = Complaints::new(name, text, &PIPELINE);
     let tree = node::parse(text, &mut out);
     let config = tree.root.and_then(|mut root| {
         substitute(&mut root, &Sources { env, dir }, &mut out);

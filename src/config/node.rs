@@ -166,8 +166,9 @@ impl<'t> Builder<'t, '_> {
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 Event::StreamEnd => break,
                 _ if root.is_some() => {
+                    let noun = self.out.genre.noun;
                     self.stop(span, "a second YAML document".to_owned())
-                        .help("one file holds one pipeline: move this one to a file of its own");
+                        .help(format!("one file holds one {noun}: move this one to a file of its own"));
                     return Err(Stop);
                 }
                 event => root = Some(self.node(event, span)?),
@@ -175,9 +176,8 @@ impl<'t> Builder<'t, '_> {
         }
         let nothing = |node: &Node| matches!(&node.value, Value::Scalar(scalar) if scalar.kind() == Kind::Null);
         root.filter(|node| !nothing(node)).map(|root| Node { span: FILE, ..root }).ok_or_else(|| {
-            self.out
-                .error_in_file("the file says nothing")
-                .help("start from config/flights.yaml; config/reference.yaml explains every key");
+            let begin = self.out.genre.begin;
+            self.out.error_in_file("the file says nothing").help(begin);
             Stop
         })
     }

@@ -22,9 +22,8 @@ impl<'n> Keys<'n> {
             misspelt.extend(nearest(known, &entry.key));
             let help = match entry.key.as_str() {
                 "<<" => "YAML 1.2 has no merge keys: write the keys out".to_owned(),
-                key if key.contains('.') => "librdkafka properties stand under `kafka.properties`".to_owned(),
-                key => match (nearest(known, key), super::written::home_of(key)) {
-                    (None, Some(home)) => format!("it belongs under `{home}`"),
+                key => match (nearest(known, key), (out.genre.stray)(key)) {
+                    (None, Some(stray)) => stray,
                     _ => one_of(known, key),
                 },
             };

@@ -248,6 +248,14 @@ impl Cluster {
         self.change(|state| state.group(group).members())
     }
 
+    /// Puts all members out of a group, as an operator does whose workers are dead.
+    pub fn remove_members(&self, group: &str) {
+        self.change(|state| {
+            let topics = state.topic_sizes();
+            state.group(group).remove_members(&topics);
+        });
+    }
+
     /// Takes all brokers away, or brings them back. Meanwhile calls answer with a retry and time goes on.
     pub fn set_down(&self, down: bool) {
         self.change(|state| state.down = down);

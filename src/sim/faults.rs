@@ -170,7 +170,12 @@ impl Injector {
 
     /// From here on nothing goes wrong by chance; scripted faults stay.
     pub fn calm(&self) {
-        self.decider().faults = Faults::default();
+        self.set(Faults::default());
+    }
+
+    /// From here on things go wrong at these rates; the seed is not begun anew.
+    pub fn set(&self, faults: Faults) {
+        self.decider().faults = faults;
     }
 
     /// Number of faults so far.
@@ -275,6 +280,17 @@ mod tests {
         assert_ne!(draw(3), draw(4));
         assert!(draw(3).contains(&Some(Fault::AnswerLost { happened: true })));
         assert!(draw(3).contains(&Some(Fault::AnswerLost { happened: false })));
+    }
+
+    #[test]
+    fn rates_can_change_on_the_way() {
+        let injector = Injector::new(Faults::default());
+        let mut drawn = Vec::new();
+        for retry in [0, 1_000_000, 0] {
+            injector.set(Faults { retry, ..Faults::default() });
+            drawn.push(injector.draw(Call::Begin));
+        }
+        assert_eq!(drawn, [None, Some(Fault::Retry), None]);
     }
 
     #[test]

@@ -100,6 +100,13 @@ impl Group {
         }
     }
 
+    /// Takes all members out.
+    pub(super) fn remove_members(&mut self, topics: &[(Arc<str>, i32)]) {
+        for id in self.members.keys().copied().collect::<Vec<_>>() {
+            self.leave(id, topics);
+        }
+    }
+
     /// True if a member has been silent for too long.
     pub(super) fn has_expired(&self, now: Duration) -> bool {
         self.members.values().any(|member| member.is_late(now))

@@ -79,7 +79,7 @@ impl Reporter {
             let partition = holding.partition();
             let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
             let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
-            let mut status = status_of(holding, lane.context(), standing, now);
+            let mut status = partition_status(holding, lane.context(), standing, now);
             status.lane = self.number;
             if let Some(task) = holding.task() {
                 let retention_ms = self.shared.retention_ms(&partition.topic);
@@ -117,7 +117,13 @@ impl Shown {
     }
 }
 
-fn status_of(holding: &Holding, context: &TaskContext, standing: Standing<'_>, now: Duration) -> PartitionStatus {
+/// What a lane says about one of its partitions.
+pub fn partition_status(
+    holding: &Holding,
+    context: &TaskContext,
+    standing: Standing<'_>,
+    now: Duration,
+) -> PartitionStatus {
     // Nobody listens to it: that is no quiet.
     let unread =
         |state| PartitionStatus { quiet_since: now, ..PartitionStatus::new(holding.partition().clone(), state) };

@@ -44,6 +44,23 @@ fn a_lost_member_learns_it_at_its_next_poll_and_joins_again() {
 }
 
 #[test]
+fn members_that_an_operator_removes_make_room_at_once() {
+    let (_, cluster) = cluster();
+    drop(ready(&cluster, "dead"));
+    let mut heir = cluster.client(options("heir"));
+    assert_ne!(
+        assign(&mut heir),
+        [Event::Assigned((0..PARTITIONS).map(at).collect())],
+        "a dead member keeps its share"
+    );
+    drop(heir);
+    cluster.remove_members("group");
+    assert_eq!(cluster.members("group"), 0);
+    let mut heir = cluster.client(options("heir"));
+    assert_eq!(assign(&mut heir), [Event::Assigned((0..PARTITIONS).map(at).collect())]);
+}
+
+#[test]
 fn no_record_of_a_lost_partition_comes_any_more() {
     let (_, cluster) = cluster();
     let mut client = ready(&cluster, "id");
