@@ -109,10 +109,8 @@ pub(super) fn judge(stage: &mut Stage<'_>, expect: &Expect, place: Option<Place>
         groups.push(Group { name: "open", differences: pair(expected, open, WINDOW, &shape) });
     }
     if let Some(expected) = &expect.fates {
-        groups.push(Group {
-            name: "fates",
-            differences: pair(std::slice::from_ref(expected), &[counts.clone()], &[], &shape),
-        });
+        let (expected, counts) = (std::slice::from_ref(expected), std::slice::from_ref(&counts));
+        groups.push(Group { name: "fates", differences: pair(expected, counts, &[], &shape) });
     }
     groups.retain(|group| !group.differences.is_empty());
     let rows = |rows: Vec<Row>, expected: &[Row]| rows.iter().map(|row| shape.like(row, expected)).collect();
