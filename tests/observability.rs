@@ -16,7 +16,6 @@ mod support {
 mod drill;
 #[path = "observability/load.rs"]
 mod load;
-#[allow(dead_code)] // made for the tests of the worker
 #[path = "worker/process.rs"]
 mod process;
 #[allow(dead_code)]

@@ -72,6 +72,7 @@ fn every_shipped_pipeline_passes_its_cases() {
 #[test]
 fn every_number_and_every_fate_of_a_shipped_expectation_can_fail() {
     let number = Regex::new(r"(?P<before>[a-z_]+: )(?P<number>-?[0-9.]+)(?P<after>[,\s}])").unwrap();
+    let fate = Regex::new("fate: [a-z_]+").unwrap();
     let mut changed = 0;
     for name in shipped() {
         let text = std::fs::read_to_string(root(&name)).unwrap();
@@ -89,7 +90,7 @@ fn every_number_and_every_fate_of_a_shipped_expectation_can_fail() {
                 .collect();
             variants.extend(line.contains("fate: ").then(|| {
                 let wrong = if line.contains("fate: merged") { "fate: late" } else { "fate: merged" };
-                Regex::new("fate: [a-z_]+").unwrap().replace(line, wrong).into_owned()
+                fate.replace(line, wrong).into_owned()
             }));
             for variant in variants {
                 let mut lines: Vec<&str> = text.lines().collect();
@@ -144,9 +145,9 @@ fn update_writes_what_happened_and_leaves_the_rest_of_the_file_alone() {
 
 #[test]
 fn update_from_nothing_writes_expectations_that_hold() {
+    let row = Regex::new(r"(?m)^ +- \{ key: [^\n]*window_start[^\n]*\n").unwrap();
     for name in shipped() {
         let text = std::fs::read_to_string(root(&name)).unwrap();
-        let row = Regex::new(r"(?m)^ +- \{ key: [^\n]*window_start[^\n]*\n").unwrap();
         let bare = row.replace_all(&text, "").replace("windows:\n", "windows: []\n").replace("open:\n", "open: []\n");
         let folder = tempfile::tempdir().unwrap();
         let pipeline = format!("pipeline: {}\n", root(&name.replace(".test", "")).display());
