@@ -33,7 +33,7 @@ const FIXED_BYTES: u64 = 14 * MIB;
 const CLIENTS_BYTES: u64 = 3 * MIB / 2;
 /// Of the whole budget, what allocators keep beside what they were asked for: 1/32.
 const SLACK_SHARE: u64 = 32;
-/// What a lane keeps of each record of its batch beside the bytes: its place, and its columns when it is decoded.
+/// What a lane keeps of each record of its batch beside the bytes: its place in the batch, and room for the buffers to grow.
 const BATCH_RECORD_OVERHEAD_BYTES: u64 = 176;
 /// A scratch is at least one page.
 const SCRATCH_BYTES_MIN: u64 = 4 * KIB;

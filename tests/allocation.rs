@@ -20,6 +20,7 @@ use tidemill::broker::Outlet;
 use tidemill::clock::ManualClock;
 use tidemill::config::{Aggregate, AggregateKind, Commit, Idle, Pipeline, StartAt, TimeFormat, TimeSource, Window};
 use tidemill::lane::{Lane, LaneOptions};
+use tidemill::recent::Recent;
 use tidemill::sim::{ClientOptions, Cluster, SimClient};
 
 #[global_allocator]
@@ -72,7 +73,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(every_ms: i64, stream: Stream) -> Self {
+    fn new(every_ms: i64, stream: Stream, recent_bytes: usize) -> Self {
         let clock = ManualClock::at(FROM_MS);
         let cluster = Cluster::virtual_time(&clock);
         cluster.create_topic(rig::EVENTS, PARTITIONS);
@@ -85,7 +86,8 @@ impl Run {
             .outlet(Outlet::Late, rig::LATE)
             .outlet(Outlet::DeadLetter, rig::DEAD);
         let broker = Fed::new(cluster.client(client), stream);
-        let options = LaneOptions::new(0, &config);
+        let mut options = LaneOptions::new(0, &config);
+        options.recent = Recent::within(recent_bytes, &config, options.seed);
         // As the worker does at its start.
         options.pool.reserve_addresses().unwrap();
         let home = Home(options.pool.clone());
@@ -114,7 +116,7 @@ const STREAM: Stream =
     Stream { keys: 1000, from_ms: FROM_MS, step_ms: 1, jitter_ms: 400, late_every: 0, dead_every: 0 };
 
 fn steady_state_allocates_nothing(every_ms: i64, stream: Stream, records: i64) {
-    let mut run = Run::new(every_ms, stream);
+    let mut run = Run::new(every_ms, stream, 0);
     let warm_up = run.read(WARM_UP);
     let before = run.lane.counts.clone();
     let traced = std::env::var_os("TIDEMILL_TRACE").is_some();
@@ -147,6 +149,19 @@ fn ten_million_records_in_hopping_windows_allocate_nothing() {
 fn late_records_and_dead_letters_allocate_nothing() {
     let stream = Stream { late_every: 50, dead_every: 30, ..STREAM };
     steady_state_allocates_nothing(20_000, stream, RECORDS / 10);
+}
+
+/// Recent windows, which are on unless switched off, cost a few allocations for each window of a partition.
+#[test]
+fn a_recent_window_costs_allocations_and_none_of_its_records_does() {
+    const MOST: u64 = 40;
+    let mut run = Run::new(20_000, STREAM, 1 << 20);
+    run.read(WARM_UP);
+    let (before, records) = (run.lane.counts.closed_by_watermark, RECORDS / 10);
+    let asked = run.read(records);
+    let windows = (run.lane.counts.closed_by_watermark - before).div_ceil(STREAM.keys);
+    println!("{asked:?} for {windows} windows of {records} records");
+    assert!((1..windows * MOST).contains(&asked.allocations), "{asked:?} for {windows} windows");
 }
 
 #[test]

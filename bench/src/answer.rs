@@ -47,7 +47,7 @@ impl Answer {
         }
         let Machine { processor, cores, memory_bytes, .. } = Machine::this();
         let gib = (memory_bytes as f64 / f64::from(1 << 30)).round();
-        let measured = format!("Measured by `{command}` on {cores} cores of an {processor}, {gib} GiB.");
+        let measured = format!("Measured by `{command}` on {cores} cores of an {processor} with {gib} GiB.");
         splice(PAGE, self.name, &format!("{}\n\n{measured}", self.section.trim_end()))?;
         splice(PAGE, "targets", &targets())
     }

@@ -17,11 +17,11 @@ use tidemill::broker::{Event as News, Headers, RecordBatch};
 use tidemill::kafka::{Loader, Reader};
 use tidemill::partitioner;
 
-const SOURCE: &str = "bursts";
 const PARTITIONS: i32 = 4;
 /// Long enough for all records of a round to be merged.
 const SETTLE: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(30);
+const SESSION: Duration = Duration::from_secs(6);
 
 /// What to measure.
 #[derive(Args)]
@@ -32,9 +32,9 @@ pub struct Arguments {
     /// How often
     #[arg(long, default_value_t = 20)]
     rounds: u32,
-    /// The worker's commit interval
-    #[arg(long, default_value_t = 100)]
-    commit_ms: u64,
+    /// Commit intervals of the worker, milliseconds; the first is the one to be judged
+    #[arg(long, value_delimiter = ',', default_value = "100,10")]
+    commit_ms: Vec<u64>,
     /// The core of the broker and of the bench
     #[arg(long, default_value_t = 0)]
     broker_core: usize,
@@ -68,32 +68,50 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     System::Tidemill.prepare()?;
     let apache = Apache::start(arguments.broker_core)?;
     pin_self(arguments.broker_core)?;
-    let job = Job { commit_ms: Some(arguments.commit_ms), ..Job::new("burst", SOURCE, arguments.core) };
-    apache.topic(SOURCE, PARTITIONS, "producer")?;
-    apache.topic(&job.sink, SINK_PARTITIONS, "producer")?;
-    let mut worker = System::Tidemill.start(&apache, &job)?;
-    let results = rounds(&apache, &job, arguments, &mut worker).with_context(|| worker.last_lines())?;
-    worker.stop()?;
-    Answer::new("burst", &results, section(&results))
+    let mut all = Vec::new();
+    for commit_ms in &arguments.commit_ms {
+        let (name, source) = (format!("burst-{commit_ms}"), format!("bursts-{commit_ms}"));
+        // A heartbeat that is late by that much costs the worker its place.
+        let kafka = format!("  consumer_properties: {{session.timeout.ms: {}}}\n", SESSION.as_millis());
+        let job = Job { commit_ms: Some(*commit_ms), kafka, ..Job::new(&name, &source, arguments.core) };
+        apache.topic(&job.source, PARTITIONS, "producer")?;
+        apache.topic(&job.sink, SINK_PARTITIONS, "producer")?;
+        let mut worker = System::Tidemill.start(&apache, &job)?;
+        let results = rounds(&apache, &job, arguments, *commit_ms, &mut worker).with_context(|| worker.last_lines())?;
+        worker.stop()?;
+        eprintln!("{commit_ms} ms: {:.1} ms", results.last_median_ms);
+        all.push(results);
+    }
+    Answer::new("burst", &all, section(&all))
 }
 
-fn section(results: &Results) -> String {
-    let row = |what: &str, all: &[f64]| {
-        let most = all.iter().copied().fold(0.0, f64::max);
-        [what.to_owned(), format!("{:.1}", median(all)), format!("{most:.1}")]
+fn section(all: &[Results]) -> String {
+    let most = |all: &[f64]| all.iter().copied().fold(0.0, f64::max);
+    let row = |results: &Results| {
+        let (first, last) = (&results.first_ms, &results.last_ms);
+        let numbers = [median(first), most(first), median(last), most(last)].map(|ms| format!("{ms:.0}"));
+        let [first, first_most, last, last_most] = numbers;
+        [format!("{} ms", results.commit_ms), first, first_most, last, last_most]
     };
-    let rows = [row("first key visible", &results.first_ms), row("last key visible", &results.last_ms)];
-    let kept = if results.member_kept { "kept its place" } else { "LOST its place" };
+    let head = ["commits every", "first key, median ms", "most", "last key, median ms", "most"];
+    let rows: Vec<_> = all.iter().map(row).collect();
+    let kept = if all.iter().all(|results| results.member_kept) { "kept its place" } else { "LOST its place" };
     format!(
-        "{}\n{} keys, {} rounds, commits every {} ms; the worker {kept} in the group all the time.",
-        table(["from due", "median ms", "most ms"], &rows),
-        grouped(results.keys as f64),
-        results.last_ms.len(),
-        results.commit_ms
+        "{}\nFrom due to visible; {} keys, {} rounds. The worker {kept} in the group, with a session of {} s.",
+        table(head, &rows),
+        grouped(all.first().map_or(0, |results| results.keys) as f64),
+        all.first().map_or(0, |results| results.last_ms.len()),
+        SESSION.as_secs(),
     )
 }
 
-fn rounds(apache: &Apache, job: &Job, arguments: &Arguments, worker: &mut Pinned) -> anyhow::Result<Results> {
+fn rounds(
+    apache: &Apache,
+    job: &Job,
+    arguments: &Arguments,
+    commit_ms: u64,
+    worker: &mut Pinned,
+) -> anyhow::Result<Results> {
     apache.until_member(&job.name, worker)?;
     let mut admin = apache.admin(&job.name)?;
     let member =
@@ -102,7 +120,7 @@ fn rounds(apache: &Apache, job: &Job, arguments: &Arguments, worker: &mut Pinned
     let mut sink = Sink::open(apache, &job.sink)?;
     let mut config = apache.config("");
     config.producer_properties.insert("linger.ms".into(), "0".into());
-    let mut loader = Loader::open(&config, SOURCE)?;
+    let mut loader = Loader::open(&config, &job.source)?;
     let (mut first_ms, mut last_ms) = (Vec::new(), Vec::new());
     for round in 0..i64::from(arguments.rounds) {
         let start_ms = FIRST_MS + round * 2 * TUMBLING.size_ms;
@@ -123,8 +141,7 @@ fn rounds(apache: &Apache, job: &Job, arguments: &Arguments, worker: &mut Pinned
     }
     let member_kept = before == member(&admin.group()?.members);
     let last_median_ms = median(&last_ms);
-    let (keys, commit_ms) = (arguments.keys, arguments.commit_ms);
-    Ok(Results { keys, commit_ms, first_ms, last_ms, last_median_ms, member_kept })
+    Ok(Results { keys: arguments.keys, commit_ms, first_ms, last_ms, last_median_ms, member_kept })
 }
 
 fn partition(key: u32) -> i32 {

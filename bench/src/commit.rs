@@ -16,6 +16,7 @@ use tidemill::kafka::KafkaBroker;
 const SOURCE: &str = "commit-source";
 const SINK: &str = "commit-sink";
 const PARTITIONS: i32 = 4;
+const JOINED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What to measure.
 #[derive(Args)]
@@ -91,7 +92,8 @@ fn join(broker: &mut KafkaBroker) -> anyhow::Result<Vec<TopicPartition>> {
     let member = names(SOURCE, 1);
     let mut batch = tidemill::broker::RecordBatch::new(1 << 16, 100);
     let mut events = Vec::new();
-    loop {
+    let begun = Instant::now();
+    while begun.elapsed() < JOINED_WITHIN {
         broker.poll(&mut batch, &mut events, Duration::from_millis(100))?;
         for event in events.drain(..) {
             if let Event::Assigned(partitions) = event {
@@ -104,6 +106,7 @@ fn join(broker: &mut KafkaBroker) -> anyhow::Result<Vec<TopicPartition>> {
             }
         }
     }
+    anyhow::bail!("the client gets no partition")
 }
 
 fn transaction(broker: &mut KafkaBroker, member: &[TopicPartition], results: u64, round: i64) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ use crate::apache::{Apache, pin_self};
 use crate::expected::TUMBLING;
 use crate::feed::{Fed, Place, feed};
 use crate::measure::SINK_PARTITIONS;
+use crate::plot::Bars;
 use crate::process::Pinned;
 use crate::report::table;
 use crate::shape::{Shape, quantity};
@@ -26,6 +27,8 @@ const TAIL: Duration = Duration::from_secs(3);
 /// longer than `LAG_MAX`.
 const BEHIND_MAX: Duration = Duration::from_millis(100);
 const LAG_MAX: Duration = Duration::from_secs(1);
+/// With few keys event time runs ten times faster, so that a rate closes enough windows for a p99.
+const QUICK: (u64, u64) = (1_000, 10_000);
 
 /// What to measure.
 #[derive(Args)]
@@ -83,6 +86,8 @@ struct Results {
 /// # Errors
 /// The worker fails, or no rate is sustained.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    // A window is told by the partition of its results, which is that of its records only where there are as many.
+    ensure!(arguments.shape.partitions == SINK_PARTITIONS, "latency needs {SINK_PARTITIONS} partitions");
     System::Tidemill.prepare()?;
     let mut apache = Apache::start(arguments.broker_core)?;
     pin_self(arguments.broker_core)?;
@@ -92,28 +97,49 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         eprintln!("{held:?}");
         anyhow::Ok(held)
     };
-    let keys = arguments.shape.keys;
+    let (keys, event_rate) = (arguments.shape.keys, arguments.shape.event_rate);
     let sustained = match arguments.sustained {
         Some(rate) => rate,
         None => {
             let mut rate = ceiling(&mut apache, &arguments.shape)?;
-            loop {
-                let load = Load { rate, load: 1.0, keys, commit_ms: 100, time: time / 4 };
-                if hold(&mut apache, load)?.sustained {
-                    break rate;
-                }
+            // A quarter of the time refuses most rates; one that passes has to hold for all of it.
+            let mut holds = |rate, time| {
+                let load = Load { rate, load: 1.0, keys, event_rate, commit_ms: 100, time };
+                anyhow::Ok(hold(&mut apache, load)?.sustained)
+            };
+            while !(holds(rate, time / 4)? && holds(rate, time)?) {
                 rate = rate * 9 / 10;
                 ensure!(rate > 1000, "no rate is sustained");
             }
+            rate
         }
     };
+    let (quick_keys, quick_rate) = QUICK;
+    let loads = [
+        (0.5, keys, event_rate, 100),
+        (0.8, keys, event_rate, 100),
+        (0.95, keys, event_rate, 100),
+        (0.8, quick_keys, quick_rate, 10),
+    ];
     let mut all = Vec::new();
-    for (load, keys, commit_ms) in [(0.5, keys, 100), (0.8, keys, 100), (0.95, keys, 100), (0.8, 1_000, 10)] {
+    for (load, keys, event_rate, commit_ms) in loads {
         let rate = (sustained as f64 * load) as u64;
-        all.push(hold(&mut apache, Load { rate, load, keys, commit_ms, time })?);
+        all.push(hold(&mut apache, Load { rate, load, keys, event_rate, commit_ms, time })?);
     }
     let results = Results { sustained, held: all };
-    Answer::new("latency", &results, section(&results))
+    Ok(Answer::new("latency", &results, section(&results))?.plot("latency", "Latency as bars", bars(&results)))
+}
+
+fn bars(results: &Results) -> String {
+    let all = &results.held;
+    let variants = all.iter().map(|held| format!("{:.0} %, {} keys", held.load * 100.0, grouped(held.keys as f64)));
+    let panel = |us: fn(&Held) -> f64| all.iter().map(|held| us(held) / 1000.0).collect();
+    Bars {
+        title: "From due to the last key of a window visible",
+        variants: variants.collect(),
+        panels: vec![("median, ms", panel(|held| held.last.p50_us)), ("p99, ms", panel(|held| held.last.p99_us))],
+    }
+    .svg()
 }
 
 fn section(results: &Results) -> String {
@@ -125,6 +151,7 @@ fn section(results: &Results) -> String {
             grouped(held.rate as f64),
             grouped(held.keys as f64),
             format!("{} ms", held.commit_ms),
+            grouped(held.windows as f64),
             ms(held.first.p50_us),
             ms(held.first.p99_us),
             ms(p50_us),
@@ -132,10 +159,21 @@ fn section(results: &Results) -> String {
             ms(p999_us),
         ]
     };
-    let head =
-        ["load", "records/s", "keys", "commits every", "first p50", "first p99", "last p50", "last p99", "last p99.9"];
+    let head = [
+        "load",
+        "records/s",
+        "keys",
+        "commits every",
+        "windows",
+        "first p50",
+        "first p99",
+        "last p50",
+        "last p99",
+        "last p99.9",
+    ];
     format!(
-        "{}\nMilliseconds from due to visible. Sustained by generator and broker on one core and the worker on the \
+        "{}\nMilliseconds from due to visible; of fewer than 1,000 windows the p99.9 is the slowest, of fewer than 100 the p99. \
+         Sustained by generator and broker on one core and the worker on the \
          other: {} records/s.",
         table(head, &results.held.iter().map(row).collect::<Vec<_>>()),
         grouped(results.sustained as f64)
@@ -147,6 +185,7 @@ struct Load {
     rate: u64,
     load: f64,
     keys: u64,
+    event_rate: u64,
     commit_ms: u64,
     time: Duration,
 }
@@ -163,7 +202,7 @@ fn ceiling(apache: &mut Apache, shape: &Shape) -> anyhow::Result<u64> {
 }
 
 fn hold(apache: &mut Apache, shape: &Shape, load: Load, core: usize) -> anyhow::Result<Held> {
-    let shape = Shape { keys: load.keys, ..shape.clone() };
+    let shape = Shape { keys: load.keys, event_rate: load.event_rate, ..shape.clone() };
     let name = format!("latency-{}-{}-{}", load.rate, load.keys, load.time.as_secs());
     let job = Job { commit_ms: Some(load.commit_ms), ..Job::new(&name, &format!("{name}-source"), core) };
     apache.topic(&job.source, shape.partitions, &shape.codec)?;
@@ -208,7 +247,6 @@ fn judge(load: Load, fed: &Fed, seen: &HashMap<Place, (Instant, Instant)>) -> an
             latest = latest.max(took);
         }
     }
-    ensure!(windows.len() > missing, "no window closed: hold the rate for longer");
     Ok(Held {
         rate: load.rate,
         load: load.load,
@@ -218,7 +256,7 @@ fn judge(load: Load, fed: &Fed, seen: &HashMap<Place, (Instant, Instant)>) -> an
         first: first.percentiles(),
         last: last.percentiles(),
         behind_ms: fed.behind.as_secs_f64() * 1000.0,
-        sustained: missing == 0 && fed.behind < BEHIND_MAX && latest < LAG_MAX,
+        sustained: !windows.is_empty() && missing == 0 && fed.behind < BEHIND_MAX && latest < LAG_MAX,
     })
 }
 
@@ -267,7 +305,7 @@ mod tests {
         let begun = Instant::now();
         let after = |ms| begun + Duration::from_millis(ms);
         let fed = Fed { due: [((0, 10), after(5)), ((1, 10), after(7))].into(), behind: Duration::ZERO, records: 0 };
-        let load = Load { rate: 1, load: 1.0, keys: 1, commit_ms: 10, time: Duration::ZERO };
+        let load = Load { rate: 1, load: 1.0, keys: 1, event_rate: 1, commit_ms: 10, time: Duration::ZERO };
         let seen = HashMap::from([((0, 10), (after(9), after(25)))]);
         let held = judge(load, &fed, &seen).unwrap();
         assert_eq!((held.windows, held.sustained), (1, false), "a window is missing");

@@ -1,7 +1,8 @@
 //! The questions of the bench, a file each, and what they share: where results go ([`report`]), how they are drawn
 //! ([`plot`]), what is told of many numbers ([`stats`]); on Kafka, what records are like (`shape`), what must come of
-//! them (`expected`), who reads them (`system`) and at what cost (`measure`).
+//! them (`expected`; `flights`), who reads them (`system`) and at what cost (`measure`).
 
+pub mod allocations;
 pub mod answer;
 pub mod burst;
 pub mod commit;
@@ -21,6 +22,7 @@ pub mod w1;
 mod apache;
 mod expected;
 mod feed;
+mod flights;
 mod load;
 mod measure;
 mod process;

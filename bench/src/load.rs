@@ -9,7 +9,8 @@ use tidemill::broker::{Event, Headers, RecordBatch, TopicPartition};
 use tidemill::kafka::{Loader, Reader};
 use tidemill::partitioner;
 
-const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
+/// How long the last records may take into the broker.
+pub(crate) const LOADED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Creates a topic and writes all records of a shape into it; the answer is what must come of them.
 pub(crate) fn load(apache: &Apache, topic: &str, shape: &Shape, windows: Windows) -> anyhow::Result<Expected> {
@@ -20,9 +21,7 @@ pub(crate) fn load(apache: &Apache, topic: &str, shape: &Shape, windows: Windows
         shape.value_bytes
     );
     apache.topic(topic, shape.partitions, &shape.codec)?;
-    let mut config = apache.config("");
-    config.producer_properties.insert("linger.ms".into(), "20".into());
-    let mut loader = Loader::open(&config, topic)?;
+    let mut loader = loader(apache, topic)?;
     let mut expected = Expected::new(shape, windows);
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for event in shape.events() {
@@ -32,8 +31,15 @@ pub(crate) fn load(apache: &Apache, topic: &str, shape: &Shape, windows: Windows
         let partition = partitioner::partition(Some(&key), 0, shape.partitions);
         loader.send(partition, event.time_ms, Some(&key), Some(&value), Headers::default())?;
     }
-    loader.flush(WRITTEN_WITHIN)?;
+    loader.flush(LOADED_WITHIN)?;
     Ok(expected)
+}
+
+/// Writes large batches, as a busy producer does.
+pub(crate) fn loader(apache: &Apache, topic: &str) -> anyhow::Result<Loader> {
+    let mut config = apache.config("");
+    config.producer_properties.insert("linger.ms".into(), "20".into());
+    Ok(Loader::open(&config, topic)?)
 }
 
 /// The partitions of a topic by name.

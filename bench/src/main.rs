@@ -1,7 +1,7 @@
 //! The bench, one subcommand for each question. It measures and writes; only the gate judges.
 
 use clap::{Parser, Subcommand};
-use tidemill_bench::{burst, commit, gate, latency, memory, restore, scale, transport, variants, w1};
+use tidemill_bench::{allocations, burst, commit, gate, latency, memory, restore, scale, transport, variants, w1};
 
 /// Measures tidemill, and its rivals on the same input
 #[derive(Parser)]
@@ -32,6 +32,8 @@ enum Question {
     Restore(restore::Arguments),
     /// Partitions, lanes and keys
     Scale(scale::Arguments),
+    /// Heap allocations of a worker on Kafka, Rust and C apart
+    Allocations(allocations::Arguments),
     /// The worker's client without the worker, as a process of its own
     #[command(hide = true)]
     Transport(transport::Arguments),
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Question::Commit(args) => commit::run(&args),
         Question::Restore(args) => restore::run(&args),
         Question::Scale(args) => scale::run(&args),
+        Question::Allocations(args) => allocations::run(&args),
         Question::Transport(args) => return transport::run(&args),
     }?;
     println!("{}", answer.section());

@@ -4,10 +4,8 @@
 //! transport says by itself how far it is.
 
 use crate::apache::Apache;
-use crate::expected::Expected;
 use crate::load::{names, read};
 use crate::process::Pinned;
-use crate::shape::Shape;
 use crate::system::{Job, System};
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
@@ -22,8 +20,6 @@ use tidemill::kafka::Admin;
 const LOOK: Duration = Duration::from_millis(10);
 /// Without any progress for so long the run has failed.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Where measuring begins: start-up, first fetches and a JVM's warming up lie before.
-const FROM: f64 = 0.2;
 /// Partitions of every sink.
 pub(crate) const SINK_PARTITIONS: i32 = 4;
 
@@ -57,29 +53,47 @@ impl Measured {
     }
 }
 
-/// Where measuring begins and ends.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    records: u64,
-    results: u64,
+/// A place in the input, and what has been written when all windows that are due there are closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) records: u64,
+    pub(crate) results: u64,
 }
 
-/// Runs a system over a topic that `expected` was computed for, and checks its results.
-pub(crate) fn measure(
-    apache: &mut Apache,
-    system: System,
-    job: &Job,
-    shape: &Shape,
-    expected: &Expected,
-) -> anyhow::Result<Measured> {
-    ensure!(expected.closed() >= 2, "the input spans too little event time: two windows must close");
+/// What must come of an input.
+pub(crate) trait Facts {
+    /// Between which marks is measured. With the second, every result is there that a system must write.
+    ///
+    /// # Errors
+    /// The input is too short.
+    fn marks(&self) -> anyhow::Result<[Mark; 2]>;
+
+    /// Judges what one system wrote; one that is at-least-once may write a result twice.
+    fn judge(&self, twice_is_fine: bool) -> Box<dyn Judge + '_>;
+}
+
+/// The results of one system against the facts.
+pub(crate) trait Judge {
+    /// Looks at one result.
+    ///
+    /// # Errors
+    /// It is a second one of its key and window, or differs from what the records say.
+    fn add(&mut self, value: &[u8]) -> anyhow::Result<()>;
+
+    /// How many results have been seen that must be there.
+    fn results(&self) -> u64;
+}
+
+/// Runs a system over a topic, and checks its results.
+pub(crate) fn measure(apache: &mut Apache, system: System, job: &Job, facts: &dyn Facts) -> anyhow::Result<Measured> {
+    let marks = facts.marks()?;
     apache.topic(&job.sink, SINK_PARTITIONS, "producer")?;
     let begun = Instant::now();
     let mut process = system.start(apache, job)?;
-    let measured = watch(apache, system, &mut process, job, shape, expected)
+    let measured = watch(apache, system, &mut process, job, marks)
         .with_context(|| format!("{}:\n{}", system.name(), process.last_lines()))?;
     let results = match system.writes() {
-        true => check(apache, system, job, expected).with_context(|| system.name())?,
+        true => check(apache, system, job, facts, marks[1].results).with_context(|| system.name())?,
         false => 0,
     };
     let complete_after_s = begun.elapsed().as_secs_f64();
@@ -93,13 +107,8 @@ fn watch(
     system: System,
     process: &mut Pinned,
     job: &Job,
-    shape: &Shape,
-    expected: &Expected,
+    [from, to]: [Mark; 2],
 ) -> anyhow::Result<Measured> {
-    let last = expected.closed() - 1;
-    let first = ((FROM * last as f64).round() as usize).min(last - 1);
-    let mark = |window| Mark { records: expected.records_until(shape, window), results: expected.results(window) };
-    let (from, to) = (mark(first), mark(last));
     let mut progress = match process.output() {
         Some(output) => Progress::Said(BufReader::new(output)),
         None => Progress::Written(apache.admin("")?, names(&job.sink, SINK_PARTITIONS)),
@@ -168,16 +177,15 @@ fn written(admin: &mut Admin, sink: &[TopicPartition]) -> anyhow::Result<Option<
     }
 }
 
-/// Reads the results until all that are expected are there.
-fn check(apache: &Apache, system: System, job: &Job, expected: &Expected) -> anyhow::Result<u64> {
-    let wanted = expected.results(expected.closed() - 1);
-    let mut check = expected.check();
+/// Reads the results until all that are wanted are there.
+fn check(apache: &Apache, system: System, job: &Job, facts: &dyn Facts, wanted: u64) -> anyhow::Result<u64> {
+    let mut judge = facts.judge(!system.is_exact());
     read(apache, &job.sink, SINK_PARTITIONS, PATIENCE, |value| {
-        check.add(value, !system.is_exact())?;
-        Ok(check.results() == wanted)
+        judge.add(value)?;
+        Ok(judge.results() == wanted)
     })?;
-    if check.results() < wanted {
-        bail!("{} of {wanted} results are there", check.results());
+    if judge.results() < wanted {
+        bail!("{} of {wanted} results are there", judge.results());
     }
     Ok(wanted)
 }

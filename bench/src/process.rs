@@ -79,9 +79,14 @@ impl Pinned {
     }
 
     /// SIGTERM, and SIGKILL where that is not enough; waits for its end.
-    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
+        self.stop_within(ENDS_WITHIN)
+    }
+
+    /// The same for one that may take longer.
+    pub(crate) fn stop_within(mut self, time: Duration) -> anyhow::Result<()> {
         signal("-TERM", self.pid())?;
-        let deadline = Instant::now() + ENDS_WITHIN;
+        let deadline = Instant::now() + time;
         while Instant::now() < deadline {
             if self.child.try_wait()?.is_some() {
                 return Ok(());

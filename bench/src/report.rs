@@ -19,7 +19,7 @@ pub fn root() -> &'static Path {
 pub struct Machine {
     /// Model of the processor.
     pub processor: String,
-    /// Cores that this process may use.
+    /// Cores of the machine.
     pub cores: usize,
     /// Memory of the machine, in bytes.
     pub memory_bytes: u64,
@@ -34,7 +34,8 @@ impl Machine {
         let kilobytes = field(&read("/proc/meminfo"), "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0_u64);
         Self {
             processor: field(&read("/proc/cpuinfo"), "model name"),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            // What this process may use depends on where it was pinned.
+            cores: read("/proc/cpuinfo").lines().filter(|line| line.starts_with("processor")).count(),
             memory_bytes: kilobytes * 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         }

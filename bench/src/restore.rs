@@ -7,6 +7,7 @@ use crate::apache::{Apache, pin_self};
 use crate::expected::Windows;
 use crate::load::{load, names};
 use crate::measure::SINK_PARTITIONS;
+use crate::plot::Bars;
 use crate::process::Pinned;
 use crate::report::table;
 use crate::shape::{Shape, quantity};
@@ -17,6 +18,9 @@ use serde::Serialize;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
+use tidemill::broker::{Committed, TopicPartition};
+use tidemill::error::{BrokerError, ErrorKind};
+use tidemill::kafka::{Admin, Log};
 
 const LOOK: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -76,7 +80,17 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             }
         }
     }
-    Answer::new("restore", &all, section(&all))
+    Ok(Answer::new("restore", &all, section(&all))?.plot("restore", "Restores as bars", bars(&all)))
+}
+
+fn bars(all: &[Restored]) -> String {
+    let name = |restored: &Restored| {
+        let place = if restored.static_membership { "" } else { ", after the session" };
+        format!("{} min{place}", restored.minutes)
+    };
+    let seconds = all.iter().map(|restored| restored.live_after_s).collect();
+    let variants = all.iter().map(name).collect();
+    Bars { title: "From SIGKILL to live", variants, panels: vec![("seconds, by size of the window", seconds)] }.svg()
 }
 
 fn section(all: &[Restored]) -> String {
@@ -146,18 +160,25 @@ fn until_committed(apache: &Apache, job: &Job, shape: &Shape, worker: &mut Pinne
     let source = names(&job.source, shape.partitions);
     let begun = Instant::now();
     loop {
-        let ends: Vec<_> = admin.logs(&source)?.iter().map(|log| log.ends.last_stable).collect();
-        let positions = admin.positions(&source)?;
-        let there = |(position, end): (&Option<tidemill::broker::Committed>, &i64)| {
-            position.as_ref().is_some_and(|position| position.offset >= *end)
-        };
-        if positions.iter().zip(&ends).all(there) {
-            return Ok(());
+        match is_committed(&mut admin, &source) {
+            Ok(true) => return Ok(()),
+            // The group's coordinator may not have been found yet.
+            Ok(false) | Err(BrokerError { kind: ErrorKind::Retry, .. }) => {}
+            Err(error) => return Err(error.into()),
         }
         worker.check()?;
         ensure!(begun.elapsed() < PATIENCE, "the worker does not reach the end");
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+fn is_committed(admin: &mut Admin, source: &[TopicPartition]) -> Result<bool, BrokerError> {
+    let logs = admin.logs(source)?;
+    let positions = admin.positions(source)?;
+    let there = |(position, log): (&Option<Committed>, &Log)| {
+        position.as_ref().is_some_and(|position| position.offset >= log.ends.last_stable)
+    };
+    Ok(positions.iter().zip(&logs).all(there))
 }
 
 /// Whether the worker owns all partitions and none of them restores any more.

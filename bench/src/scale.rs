@@ -44,6 +44,8 @@ struct Point {
     lanes: u32,
     /// Different keys.
     keys: u64,
+    /// Different keys in a window: fewer, where a window has not enough records for all.
+    keys_per_window: u64,
     /// What was measured.
     measured: Measured,
 }
@@ -72,19 +74,28 @@ fn section(points: &[Point]) -> String {
     let row = |point: &Point| {
         let more = |least: &Point| {
             let bytes = point.measured.peak_bytes.saturating_sub(least.measured.peak_bytes);
-            format!("{:.0}", bytes as f64 / (point.keys - least.keys) as f64)
+            format!("{:.0}", bytes as f64 / (point.keys_per_window - least.keys_per_window) as f64)
         };
         let per_key = least.filter(|least| is_over_keys(point) && point.keys > least.keys).map(more);
         [
             grouped(f64::from(point.partitions)),
             point.lanes.to_string(),
             grouped(point.keys as f64),
+            grouped(point.keys_per_window as f64),
             grouped(point.measured.cpu_ns_per_record),
             megabytes(point.measured.peak_bytes),
             per_key.unwrap_or_default(),
         ]
     };
-    let head = ["partitions", "lanes", "keys", "CPU ns/record", "peak resident MB", "bytes for each further key"];
+    let head = [
+        "partitions",
+        "lanes",
+        "keys",
+        "keys in a window",
+        "CPU ns/record",
+        "peak resident MB",
+        "bytes for each further key of a window",
+    ];
     table(head, &points.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -147,9 +158,9 @@ fn points(
             extra: format!("{}lanes: {lanes}\n", within("8GiB")),
             ..Job::new(&format!("scale-{partitions}-{lanes}-{keys}"), SOURCE, arguments.core)
         };
-        let measured = measure(apache, System::Tidemill, &job, &shape, &expected)?;
+        let measured = measure(apache, System::Tidemill, &job, &expected)?;
         eprintln!("{partitions:4} partitions {lanes} lanes {keys:9} keys {}", measured.line());
-        all.push(Point { partitions, lanes, keys, measured });
+        all.push(Point { partitions, lanes, keys, keys_per_window: expected.keys_per_window(), measured });
     }
     apache.delete(SOURCE)?;
     Ok(all)

@@ -12,7 +12,7 @@ const QUARTERS: u64 = 400_000;
 #[derive(Args, Clone, Debug, serde::Serialize)]
 pub(crate) struct Shape {
     /// Records, such as 500k or 20M
-    #[arg(long, default_value = "12.3M", value_parser = quantity)]
+    #[arg(long, default_value = "20.3M", value_parser = quantity)]
     pub(crate) records: u64,
     /// Different keys
     #[arg(long, default_value = "100k", value_parser = quantity)]

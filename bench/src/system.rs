@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) source: String,
     pub(crate) sink: String,
     pub(crate) windows: Windows,
+    /// For tidemill: the member that holds the event time, in Unix ms.
+    pub(crate) time: &'static str,
     /// For tidemill: lines of YAML under `aggregate`.
     pub(crate) aggregates: String,
     /// For tidemill: lines of YAML under `kafka`.
@@ -65,6 +67,7 @@ impl Job {
             source: source.into(),
             sink: format!("{name}-results"),
             windows: TUMBLING,
+            time: "time",
             aggregates: FOUR.into(),
             kafka: String::new(),
             extra: within("256MiB"),
@@ -114,7 +117,13 @@ impl System {
     /// Starts it.
     pub(crate) fn start(self, apache: &Apache, job: &Job) -> anyhow::Result<Pinned> {
         let log = apache.folder.join(format!("{}.log", job.name));
-        let command = match self {
+        let command = self.command(apache, job)?;
+        Pinned::start(&command, job.core, &log, self == Self::Transport).with_context(|| self.name())
+    }
+
+    /// What starts it.
+    pub(crate) fn command(self, apache: &Apache, job: &Job) -> anyhow::Result<Command> {
+        Ok(match self {
             Self::Tidemill => tidemill(apache, job)?,
             Self::Transport => {
                 let mut command = Command::new(std::env::current_exe()?);
@@ -127,8 +136,7 @@ impl System {
                 command
             }
             Self::Flink | Self::Streams => self.jvm(apache, job)?,
-        };
-        Pinned::start(&command, job.core, &log, self == Self::Transport).with_context(|| self.name())
+        })
     }
 
     fn jvm(self, apache: &Apache, job: &Job) -> anyhow::Result<Command> {
@@ -164,7 +172,7 @@ fn common(apache: &Apache, job: &Job) -> [String; 6] {
 
 /// The worker, with a pipeline that differs from the defaults only in what the experiment asks for.
 fn tidemill(apache: &Apache, job: &Job) -> anyhow::Result<Command> {
-    let Job { name, source, sink, aggregates, kafka, extra, .. } = job;
+    let Job { name, source, sink, time, aggregates, kafka, extra, .. } = job;
     let Windows { size_ms, every_ms, grace_ms } = job.windows;
     let window = match size_ms == every_ms {
         true => format!("tumbling: {size_ms}ms"),
@@ -174,7 +182,7 @@ fn tidemill(apache: &Apache, job: &Job) -> anyhow::Result<Command> {
     let brokers = apache.brokers();
     let pipeline = format!(
         "name: {name}\nkafka:\n  brokers: {brokers}\n{kafka}source:\n  topics: [{source}]\n  \
-         time: {{field: time, format: unix_ms}}\nwindow:\n  {window}\n  grace: {grace_ms}ms\n  idle: off\n\
+         time: {{field: {time}, format: unix_ms}}\nwindow:\n  {window}\n  grace: {grace_ms}ms\n  idle: off\n\
          aggregate:\n{aggregates}sink:\n  topic: {sink}\n{commit}{extra}"
     );
     let file = apache.folder.join(format!("{name}.yaml"));

@@ -60,28 +60,28 @@ const TARGETS: &[Target] = &[
         what: "1 M keys, against 100 k keys",
         says: "≤ 1.5 ×",
         limit: AtMost(1.5),
-        reached: |stored| stored.variant_ratio("1M keys"),
+        reached: |stored| stored.variant_ratio("1M keys, 2 GiB", "2 GiB"),
         unit: "×",
     },
     Target {
         what: "lz4, against uncompressed",
         says: "≤ 1.3 ×",
         limit: AtMost(1.3),
-        reached: |stored| stored.variant_ratio("lz4"),
+        reached: |stored| stored.variant_ratio("lz4", "base"),
         unit: "×",
     },
     Target {
         what: "zstd, against uncompressed",
         says: "≤ 1.8 ×",
         limit: AtMost(1.8),
-        reached: |stored| stored.variant_ratio("zstd"),
+        reached: |stored| stored.variant_ratio("zstd", "base"),
         unit: "×",
     },
     Target {
         what: "100,000 keys closing at once: due to the last key visible, median",
         says: "≤ 200 ms",
         limit: AtMost(200.0),
-        reached: |stored| stored.number("burst", "/results/last_median_ms"),
+        reached: |stored| stored.number("burst", "/results/0/last_median_ms"),
         unit: " ms",
     },
     Target {
@@ -162,8 +162,8 @@ impl Stored {
         run(variant.get("runs")?, "tidemill")?.get("cpu_ns_per_record")?.as_f64()
     }
 
-    fn variant_ratio(&self, name: &str) -> Option<f64> {
-        Some(self.variant(name)? / self.variant("base")?)
+    fn variant_ratio(&self, name: &str, base: &str) -> Option<f64> {
+        Some(self.variant(name)? / self.variant(base)?)
     }
 
     fn quick_p99_ms(&self) -> Option<f64> {

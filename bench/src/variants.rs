@@ -1,11 +1,13 @@
 //! Variants of W1, each against transport alone on the same topic: compression, keys, hopping windows, more aggregates,
-//! larger records.
+//! larger records; and the flights, which have little in common with it.
 
 use crate::answer::{Answer, grouped, megabytes};
 use crate::apache::{Apache, pin_self, unpin_self};
 use crate::expected::{TUMBLING, Windows};
+use crate::flights::{self, A_YEAR, HOURS};
 use crate::load::load;
-use crate::measure::{Measured, measure};
+use crate::measure::{Facts, Measured, measure};
+use crate::plot::Bars;
 use crate::report::table;
 use crate::shape::{Shape, quantity};
 use crate::system::{FOUR, Job, System, within};
@@ -18,14 +20,18 @@ const TWELVE: &str = "  mean: {mean: amount}\n  with_amount: {count: amount}\n  
     last: {last: amount}\n  price: {sum: price}\n  cheapest: {min: price}\n  dearest: {max: price}\n  \
     typical: {mean: price}\n";
 
+/// The four, of the flights' delays.
+const DELAYS: &str = "  count: count\n  sum: {sum: dep_delay}\n  min: {min: dep_delay}\n  max: {max: dep_delay}\n";
+const FLIGHTS: &str = "flights by carrier";
+
 /// What to measure.
 #[derive(Args)]
 pub struct Arguments {
     /// Records of 200 bytes; of larger ones as many as have the same size together
     #[arg(long, default_value = "6.3M", value_parser = quantity)]
     records: u64,
-    /// Only these variants, by name
-    #[arg(long, value_delimiter = ',')]
+    /// Only these variants, by name; a table of some would replace that of all
+    #[arg(long, value_delimiter = ',', conflicts_with = "write")]
     only: Vec<String>,
     /// Who reads the topics
     #[arg(long, value_enum, value_delimiter = ',', default_value = "transport,tidemill")]
@@ -43,8 +49,8 @@ pub struct Arguments {
 struct Variant {
     /// Its name.
     name: String,
-    /// Its records.
-    shape: Shape,
+    /// Its records; the flights are as they are.
+    shape: Option<Shape>,
     /// Its windows.
     windows: Windows,
     /// One run for each system.
@@ -63,10 +69,25 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let mut all = Vec::new();
     for case in cases(arguments.records) {
         if arguments.only.is_empty() || arguments.only.iter().any(|name| name == case.name) {
-            all.push(case.run(&mut apache, &arguments.systems, arguments)?);
+            all.push(case.run(&mut apache, arguments)?);
         }
     }
-    Answer::new("variants", &all, section(&all))
+    if arguments.only.is_empty() || arguments.only.iter().any(|name| name == FLIGHTS) {
+        all.push(replay(&mut apache, arguments)?);
+    }
+    Ok(Answer::new("variants", &all, section(&all))?.plot("variants", "Variants as bars", bars(&all)))
+}
+
+fn bars(variants: &[Variant]) -> String {
+    let cpu = |system| {
+        let of =
+            |variant: &Variant| variant.runs.iter().find(|run| run.system == system).map(|run| run.cpu_ns_per_record);
+        variants.iter().map(|variant| of(variant).unwrap_or_default()).collect()
+    };
+    let panels =
+        vec![("CPU ns a record, tidemill", cpu(System::Tidemill)), ("transport alone", cpu(System::Transport))];
+    let variants = variants.iter().map(|variant| variant.name.clone()).collect();
+    Bars { title: "W1 with one thing changed, and the flights", variants, panels }.svg()
 }
 
 fn section(variants: &[Variant]) -> String {
@@ -119,34 +140,61 @@ fn cases(records: u64) -> Vec<Case> {
         case("zstd", Shape { codec: "zstd".into(), ..base.clone() }),
         case("zipf", Shape { zipf: true, ..base.clone() }),
         case("1k keys", Shape { keys: 1_000, ..base.clone() }),
-        Case { budget: "2GiB", ..case("1M keys", Shape { keys: 1_000_000, ..base.clone() }) },
+        // What the next one is held against: queues and batches grow with the budget.
+        Case { budget: "2GiB", ..case("2 GiB", base.clone()) },
+        Case { budget: "2GiB", ..case("1M keys, 2 GiB", Shape { keys: 1_000_000, ..base.clone() }) },
         Case { windows: HOPPING, ..case("hopping 10 s / 1 s", Shape { keys: 10_000, ..base.clone() }) },
         Case { aggregates: format!("{FOUR}{TWELVE}"), ..case("12 aggregates", base) },
         case("1 KB values", large),
     ]
 }
 
+const SOURCE: &str = "variant";
+
 impl Case {
-    fn run(self, apache: &mut Apache, systems: &[System], arguments: &Arguments) -> anyhow::Result<Variant> {
-        const SOURCE: &str = "variant";
+    fn run(self, apache: &mut Apache, arguments: &Arguments) -> anyhow::Result<Variant> {
         unpin_self()?;
         let expected = load(apache, SOURCE, &self.shape, self.windows)?;
-        pin_self(arguments.broker_core)?;
-        let mut runs = Vec::new();
-        for system in systems {
-            let job = Job {
-                windows: self.windows,
-                aggregates: self.aggregates.clone(),
-                extra: within(self.budget),
-                ..Job::new(&format!("variant-{}-{}", word(self.name), system.word()), SOURCE, arguments.core)
-            };
-            let measured = measure(apache, *system, &job, &self.shape, &expected)?;
-            eprintln!("{:20} {}", self.name, measured.line());
-            runs.push(measured);
-        }
-        apache.delete(SOURCE)?;
-        Ok(Variant { name: self.name.into(), shape: self.shape, windows: self.windows, runs })
+        let job = Job {
+            windows: self.windows,
+            aggregates: self.aggregates,
+            extra: within(self.budget),
+            ..Job::new("", SOURCE, arguments.core)
+        };
+        let runs = runs(apache, arguments, self.name, &job, &expected)?;
+        Ok(Variant { name: self.name.into(), shape: Some(self.shape), windows: self.windows, runs })
     }
+}
+
+/// As many years of flights as have about as many records as the other variants.
+fn replay(apache: &mut Apache, arguments: &Arguments) -> anyhow::Result<Variant> {
+    unpin_self()?;
+    let flights = flights::load(apache, SOURCE, 4, arguments.records.div_ceil(A_YEAR))?;
+    let job =
+        Job { windows: HOURS, time: "scheduled", aggregates: DELAYS.into(), ..Job::new("", SOURCE, arguments.core) };
+    let runs = runs(apache, arguments, FLIGHTS, &job, &flights)?;
+    Ok(Variant { name: FLIGHTS.into(), shape: None, windows: HOURS, runs })
+}
+
+/// Every system on the topic, which is deleted afterwards; each has a group and a sink of its own.
+fn runs(
+    apache: &mut Apache,
+    arguments: &Arguments,
+    variant: &str,
+    job: &Job,
+    facts: &dyn Facts,
+) -> anyhow::Result<Vec<Measured>> {
+    pin_self(arguments.broker_core)?;
+    let mut runs = Vec::new();
+    for system in &arguments.systems {
+        let name = format!("variant-{}-{}", word(variant), system.word());
+        let job = Job { sink: format!("{name}-results"), name, ..job.clone() };
+        let measured = measure(apache, *system, &job, facts)?;
+        eprintln!("{variant:20} {}", measured.line());
+        runs.push(measured);
+    }
+    apache.delete(&job.source)?;
+    Ok(runs)
 }
 
 /// A name that a topic can have.

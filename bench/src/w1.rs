@@ -52,13 +52,14 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
     let mut runs = Vec::new();
     for system in &arguments.systems {
         let job = Job::new(&format!("w1-{}", system.word()), SOURCE, arguments.core);
-        let measured = measure(&mut apache, *system, &job, &arguments.shape, &expected)?;
+        let measured = measure(&mut apache, *system, &job, &expected)?;
         eprintln!("{}", measured.line());
         runs.push(measured);
     }
     let librdkafka = tidemill::kafka::version();
     let results = Results { shape: &arguments.shape, windows: TUMBLING, kafka: KAFKA, librdkafka, runs: &runs };
-    Ok(Answer::new("w1", &results, section(&results))?.plot("w1", "W1 as bars", bars(&runs)))
+    let name = if arguments.shape.zipf { "w1-zipf" } else { "w1" };
+    Ok(Answer::new(name, &results, section(&results))?.plot(name, "W1 as bars", bars(&runs)))
 }
 
 fn section(results: &Results<'_>) -> String {

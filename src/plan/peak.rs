@@ -10,7 +10,7 @@ use crate::budget::{Budget, Holder, RECORD_OVERHEAD_BYTES};
 use crate::config::Config;
 use crate::pool::Need;
 
-/// Batch columns and the like, for each record of a batch.
+/// Its place and the like, for each record of a batch.
 const BATCH_RECORD_BYTES: f64 = 176.0;
 /// What allocators keep beside what they were asked for: one part in so many.
 const SLACK_SHARE: f64 = 32.0;
