@@ -46,18 +46,21 @@ fn hold(hint: &str, stage: &Stage<'_>, keys: usize, records: usize) {
     let idle = Stage::new(stage.kafka, &format!("{hint}-idle"), stage.setup.clone());
     let at_rest = peak(&idle, 0);
     let fixed: f64 = [0, 1].iter().map(|holder| number(&format!("/memory/holders/{holder}/expected_bytes"))).sum();
-    let predicted = number("/memory/expected_peak_bytes") - fixed + at_rest;
+    let told = number("/memory/expected_peak_bytes");
+    let predicted = told - fixed + at_rest;
     let measured = peak(stage, records);
     let off = |found: f64, expected: f64| 100.0 * (found / expected - 1.0);
     let (memory, distinct) = (off(predicted, measured), off(number("/load/keys"), keys as f64));
     let mib = |bytes: f64| bytes / f64::from(1 << 20);
     println!(
         "{hint}: {keys} keys, predicted {distinct:+.1} %; peak {:.1} MiB, predicted {:.1} MiB ({memory:+.1} %); at rest \
-         {:.1} MiB, by the plan {:.1} MiB",
+         {:.1} MiB, by the plan {:.1} MiB; with that {:.1} MiB ({:+.1} %)",
         mib(measured),
         mib(predicted),
         mib(at_rest),
-        mib(fixed)
+        mib(fixed),
+        mib(told),
+        off(told, measured)
     );
     assert!(distinct.abs() <= KEYS_PERCENT, "{hint}: keys {distinct:+.1} %: {plan:#}");
     assert!(memory.abs() <= MEMORY_PERCENT, "{hint}: memory {memory:+.1} %: {plan:#}");
