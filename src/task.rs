@@ -244,6 +244,11 @@ impl Task {
         !self.closed.is_empty() || !self.rejected.is_empty()
     }
 
+    /// When the first window that waits for a commit closed, on the monotonic clock.
+    pub fn waits_since(&self) -> Option<Duration> {
+        self.closed.front().and_then(|closed| closed.at)
+    }
+
     /// A commit has made this visible: the first `windows` and `rejected` that waited, and this position. Returns what
     /// was committed before, as memory for the next.
     pub fn release(

@@ -22,6 +22,9 @@ use std::time::Duration;
 /// So many aborts or lost producers in a row stop the worker: a loop must become visible.
 const FAILURES_MAX: u32 = 20;
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// A window that has closed waits this part of `commit.interval` for those of the lane's other partitions: they mostly close
+/// within a few milliseconds, and what misses a transaction has to wait for the next.
+const GATHERING_SHARE: u32 = 10;
 
 /// Where the lane's transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,9 +205,18 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             if self.pressure.hurries() {
                 return Some(soonest);
             }
-            return Some(soonest.max(self.tide.began + self.config.commit.interval));
+            let interval = self.config.commit.interval;
+            return Some(soonest.max(self.tide.began + interval).max(self.gathered_at(interval / GATHERING_SHARE)));
         }
         Some(soonest.max(self.tide.positions_at))
+    }
+
+    /// When the windows that wait have waited long enough for others; at once if there are no others.
+    fn gathered_at(&self, time: Duration) -> Duration {
+        if self.tasks().all(Task::is_waiting) {
+            return Duration::ZERO;
+        }
+        self.tasks().filter_map(Task::waits_since).min().map_or(Duration::ZERO, |since| since + time)
     }
 
     /// Something went wrong that leaves the transaction decided as "not": keep everything for the next one.
