@@ -30,7 +30,7 @@ const FROM_RUST: &[&str] = &["mi_malloc_aligned", "mi_zalloc_aligned", "mi_reall
 #[derive(Args)]
 pub struct Arguments {
     /// Records of the two inputs
-    #[arg(long, value_delimiter = ',', value_parser = quantity, default_value = "110k,310k")]
+    #[arg(long, value_delimiter = ',', value_parser = quantity, default_value = "160k,360k")]
     records: Vec<u64>,
 }
 
