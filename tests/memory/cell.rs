@@ -85,7 +85,8 @@ pub fn attempt(cluster: &Cluster<'_>, stage: &Stage<'_>, load: Load, budget_mib:
     let mut peak_bytes = 0;
     let end = wait(&format!("an end of {name}"), PATIENCE, || {
         peak_bytes = worker.peak_bytes().unwrap_or(peak_bytes);
-        sink.read();
+        // One batch at a time: a quick worker would be through before the trouble begins.
+        sink.look();
         trouble.step(sink.sum.results);
         if !worker.is_running() {
             let (code, _) = worker.ended();
@@ -132,18 +133,19 @@ impl Sink {
         Self { reader, batch: RecordBatch::new(4 << 20, 20_000), events: Vec::new(), sum: Sum::default() }
     }
 
-    /// Reads what is there.
+    /// Reads all that is there.
     fn read(&mut self) {
-        loop {
-            self.batch.clear();
-            self.reader.poll(&mut self.batch, &mut self.events, Duration::from_millis(20)).unwrap();
-            self.events.clear();
-            if self.batch.is_empty() {
-                return;
-            }
-            for record in self.batch.iter() {
-                self.sum.read(record.key.unwrap_or_default(), record.value.unwrap_or_default());
-            }
+        while self.look() {}
+    }
+
+    /// Reads a batch; false if nothing is there.
+    fn look(&mut self) -> bool {
+        self.batch.clear();
+        self.reader.poll(&mut self.batch, &mut self.events, Duration::from_millis(20)).unwrap();
+        self.events.clear();
+        for record in self.batch.iter() {
+            self.sum.read(record.key.unwrap_or_default(), record.value.unwrap_or_default());
         }
+        !self.batch.is_empty()
     }
 }

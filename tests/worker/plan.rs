@@ -24,6 +24,19 @@ fn plan(stage: &Stage<'_>) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The middle of three peaks: how full queues are at the worst moment is chance.
+fn usual_peak(stage: &Stage<'_>, records: usize) -> f64 {
+    let mut peaks = [0; 3].map(|_| {
+        let peak = peak(stage, records);
+        let mut again = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        let output = again.arg("state").arg(stage.file("a")).args(["--reset", "all=earliest"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        peak
+    });
+    peaks.sort_by(f64::total_cmp);
+    peaks[1]
+}
+
 /// Starts a worker, waits until it has read so many records and has nothing left to say, and returns its peak in bytes.
 fn peak(stage: &Stage<'_>, records: usize) -> f64 {
     let worker = stage.worker("a");
@@ -48,7 +61,7 @@ fn hold(hint: &str, stage: &Stage<'_>, keys: usize, records: usize) {
     let fixed: f64 = [0, 1].iter().map(|holder| number(&format!("/memory/holders/{holder}/expected_bytes"))).sum();
     let told = number("/memory/expected_peak_bytes");
     let predicted = told - fixed + at_rest;
-    let measured = peak(stage, records);
+    let measured = usual_peak(stage, records);
     let off = |found: f64, expected: f64| 100.0 * (found / expected - 1.0);
     let (memory, distinct) = (off(predicted, measured), off(number("/load/keys"), keys as f64));
     let mib = |bytes: f64| bytes / f64::from(1 << 20);
