@@ -53,6 +53,8 @@ pub struct Config {
     pub memory: Memory,
     /// Where pages are served; `None` is off.
     pub http: Option<Http>,
+    /// Where spans go; `None` is nowhere, and all that a build without the feature `traces` has.
+    pub traces: Option<Traces>,
     /// How long a shutdown may take.
     pub shutdown_timeout: Duration,
 }
@@ -284,6 +286,13 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Who may see the heap and change the log.
     pub admin: Admin,
+}
+
+/// `traces`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// Where they are posted to, its path included.
+    pub url: String,
 }
 
 /// `http.admin`.

@@ -10,6 +10,7 @@ mod membership;
 mod options;
 mod pressure;
 mod produce;
+mod span;
 mod tide;
 
 pub use membership::Holding;
@@ -165,6 +166,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     pub fn leave(&mut self) {
         if !self.closed {
             self.broker.close(Duration::from_secs(1));
+            self.leave_span();
             self.closed = true;
         }
     }

@@ -44,6 +44,8 @@ pub mod http;
 
 pub mod logs;
 
+pub mod traces;
+
 // the brokers
 pub mod kafka;
 

@@ -2,14 +2,18 @@
 //!
 //! Sets the process up once; everybody else writes with `tracing` and knows nothing of formats.
 
+mod carry;
+mod ids;
 mod limit;
 mod noise;
 mod recent;
 
+pub use ids::{Carried, Ids};
 pub use limit::Limiter;
 pub use recent::{Line, Recent};
 
 use anyhow::{Context, ensure};
+use carry::{JsonLine, TextFields};
 use noise::Noise;
 use std::io::{IsTerminal, stderr};
 use tracing_subscriber::filter::LevelFilter;
@@ -115,9 +119,10 @@ where
     let lines = fmt::layer().with_writer(writer);
     match (format, terminal) {
         (Format::Json, _) | (Format::Auto, false) => {
-            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+            let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            json.map_event_format(JsonLine).boxed()
         }
-        (Format::Text | Format::Auto, _) => lines.with_ansi(terminal).boxed(),
+        (Format::Text | Format::Auto, _) => lines.with_ansi(terminal).fmt_fields(TextFields::default()).boxed(),
     }
 }
 
@@ -154,6 +159,29 @@ mod tests {
                 assert_eq!((&value["partition"], &value["message"]), (&3.into(), &"held \"x\"".into()));
             }
             assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_ids_behind_its_fields_while_they_are_carried_and_is_as_ever_otherwise() {
+        let (trace, span) = (format!("{:0>32}", "abc"), format!("{:0>16}", "def"));
+        let text = format!(" trace_id={trace} span_id={span}");
+        let json = format!(r#","trace_id":"{trace}","span_id":"{span}""#);
+        for (format, terminal, ids) in
+            [(Format::Text, false, &text), (Format::Text, true, &text), (Format::Json, false, &json)]
+        {
+            let carried = Carried::new(Ids { trace: 0xabc, span: 0xdef });
+            let with = line(format, terminal);
+            drop(carried);
+            let without = line(format, terminal);
+            // All but the time, which comes first.
+            let rest = |line: &str| line.split_once("WARN").map(|(_, rest)| rest.to_owned());
+            assert!(with.contains(ids.as_str()) && rest(&without).is_some(), "{with}");
+            assert_eq!(rest(&with.replace(ids.as_str(), "")), rest(&without));
+            if format == Format::Json {
+                let value: serde_json::Value = serde_json::from_str(&with).unwrap();
+                assert_eq!((&value["trace_id"], &value["partition"]), (&trace.clone().into(), &3.into()));
+            }
         }
     }
 

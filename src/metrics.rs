@@ -13,11 +13,13 @@ mod memory;
 mod partitions;
 mod process;
 mod readiness;
+mod spans;
 
 pub use clients::{BrokerState, ClientReports, ClientRole, ClientStatistics, Clients};
 pub use counts::{CloseReason, LaneCounts, Minutes, OutletCounts, TransactionResult};
 pub use histogram::{BatchSizes, Durations};
 pub use process::{peak_resident_bytes, resident_bytes};
+pub use spans::{SpanCounts, SpanResult};
 
 use crate::broker::TopicPartition;
 use crate::budget::Memory;
@@ -37,6 +39,7 @@ pub struct Metrics {
     lanes: Arc<Mutex<LaneCounts>>,
     partitions: Arc<Mutex<BTreeMap<TopicPartition, Owned>>>,
     clients: Clients,
+    spans: SpanCounts,
 }
 
 impl Metrics {
@@ -58,8 +61,9 @@ impl Metrics {
     }
 
     fn with(registry: Registry, librdkafka: &str) -> Result<Self, prometheus::Error> {
-        let metrics = Self { registry, lanes: Arc::default(), partitions: Arc::default(), clients: Clients::default() };
-        let Self { registry, lanes, partitions, clients } = &metrics;
+        let (clients, spans) = (Clients::default(), SpanCounts::default());
+        let metrics = Self { registry, lanes: Arc::default(), partitions: Arc::default(), clients, spans };
+        let Self { registry, lanes, partitions, clients, spans } = &metrics;
         let librdkafka = librdkafka.to_owned();
         family::register(registry, process::BUILD, move || Some(Build { librdkafka: librdkafka.clone() }))?;
         family::register(registry, process::FAMILIES, Process::look)?;
@@ -71,6 +75,8 @@ impl Metrics {
         family::register(registry, clients::CONSUMERS, move || Some(seen.look()))?;
         let seen = clients.clone();
         family::register(registry, clients::PRODUCERS, move || Some(seen.look()))?;
+        let spans = spans.clone();
+        family::register(registry, spans::FAMILIES, move || Some(spans.clone()))?;
         Ok(metrics)
     }
 
@@ -86,6 +92,11 @@ impl Metrics {
     /// Where the lanes' clients report to.
     pub fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// Where spans of transactions are counted.
+    pub fn spans(&self) -> &SpanCounts {
+        &self.spans
     }
 
     /// Adds what a lane has counted since it last called; the lane then starts from zero

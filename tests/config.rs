@@ -98,6 +98,20 @@ fn every_good_pipeline_gets_its_warnings() {
 }
 
 #[test]
+fn traces_are_refused_by_a_build_that_has_none_and_the_url_is_made_whole() {
+    let path = root("tests/config/traces.yaml");
+    let schema = jsonschema::validator_for(&config::schema()).unwrap();
+    assert!(schema.is_valid(&serde_saphyr::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap()));
+    match load(&path) {
+        Err(complaints) if !cfg!(feature = "traces") => expect(&path.with_extension("txt"), &shown(&complaints)),
+        Ok(loaded) if cfg!(feature = "traces") => {
+            assert_eq!(loaded.config.traces.unwrap().url, "http://127.0.0.1:4318/v1/traces");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn the_schema_refuses_what_it_can_say_and_accepts_the_rest() {
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
     for path in cases("tests/config/bad").into_iter().chain(cases("tests/config/good")) {
@@ -140,6 +154,9 @@ fn the_schema_and_check_agree_on_every_key_with_every_kind_of_value() {
     let mut reference: Value = serde_saphyr::from_str(&text).unwrap();
     reference["source"]["keys"] = serde_json::json!(["AA", "UA"]);
     reference["kafka"]["instance"] = "one".into();
+    if cfg!(feature = "traces") {
+        reference["traces"]["otlp"] = "http://[::1]:4318/otlp".into();
+    }
     reference["kafka"]["properties"]["fetch.wait.max.ms"] = 20.into();
     let mut hopping = reference.clone();
     hopping["window"] = serde_json::json!({ "hopping": { "size": "10m", "every": "5s" }, "grace": "1h" });

@@ -30,6 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("status", &[]),
     ("logs", &[]),
     ("metrics", &["budget", "pool", "status"]),
+    ("traces", &["logs", "metrics"]),
     ("instance", &[]),
     (
         "lane",
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pool",
             "recent",
             "task",
+            "traces",
             "window",
         ],
     ),

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::plan;
 use crate::recent::{Mailbox, Recent};
 use crate::status::Phase;
+use crate::traces::{Exporter, Origin, Traces};
 use crate::worker::{self, Lanes, Shared};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -58,8 +59,17 @@ pub fn run(arguments: &Arguments, logs: Logs) -> anyhow::Result<u8> {
     tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
         version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
     let runtime = surroundings(&config, instance.name(), &shared, &clock)?;
-    let code = match start(&config, &mut instance, &shared, clock, arguments.accept_config_change) {
-        Ok(Some(lanes)) => until_the_end(lanes, &shared, clock, config.shutdown_timeout),
+    let origin = Origin { pipeline: config.name.clone(), instance: instance.name().to_owned() };
+    let exporter = Exporter::start(config.traces.as_ref(), &origin, shared.metrics.spans(), clock)
+        .context("cannot start the thread for traces")?;
+    let traces = exporter.traces();
+    let code = match start(&config, &mut instance, &shared, clock, arguments.accept_config_change, traces) {
+        Ok(Some(lanes)) => {
+            let code = until_the_end(lanes, &shared, clock, config.shutdown_timeout);
+            // Between what lanes may take and the end of the process by force.
+            exporter.finish(config.shutdown_timeout.mul_f64(0.1));
+            code
+        }
         Ok(None) => 0,
         Err(error) if error.is::<TooSmall>() => {
             tracing::error!("{error}");
@@ -121,6 +131,7 @@ pub(super) fn start(
     shared: &Shared,
     clock: SystemClock,
     accept_digest: Option<Digest>,
+    traces: Option<Traces>,
 ) -> anyhow::Result<Option<Lanes>> {
     let mut admin = Admin::connect(&config.kafka, ANSWER_MAX)?;
     let Some(partitions) = wait_for(shared, clock, || topics(&mut admin, config))? else { return Ok(None) };
@@ -174,6 +185,7 @@ pub(super) fn start(
             accept_digest,
             recent: recent.clone(),
             mailbox: mailbox.clone(),
+            traces: traces.clone(),
             ..LaneOptions::within(lane, config, &memory)
         };
         lanes.push(Lane::new(config.clone(), options, broker, clock));

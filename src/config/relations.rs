@@ -11,7 +11,7 @@ use super::properties::Properties;
 use super::read::{At, OrOff};
 use super::units::{Bytes, Millis};
 use super::{Admin, Aggregate, Commit, Config, Http, Kafka, Memory, Pipeline, PoolShares, Recent, Sink, TimeSource};
-use super::{Topics, keys, windows, written};
+use super::{Topics, Traces, keys, windows, written};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,6 +56,7 @@ pub(super) fn check(file: written::Pipeline, around: &Surroundings<'_>, out: &mu
     let sink = file.sink.and_then(|sink| check_sink(sink.value, out));
     let commit = file.commit.and_then(|commit| check_commit(commit.value, out));
     let http = file.http.and_then(|http| check_http(http.value, out));
+    let traces = check_traces(file.traces, out);
     let shutdown = file
         .shutdown
         .and_then(|shutdown| within(&shutdown.value.timeout?, "shutdown.timeout", 100, 10 * MINUTE, out).map(millis));
@@ -92,6 +93,7 @@ pub(super) fn check(file: written::Pipeline, around: &Surroundings<'_>, out: &mu
         lanes: file.lanes?.value.0,
         memory: memory?,
         http: http?,
+        traces,
         shutdown_timeout: shutdown?,
     })
 }
@@ -298,6 +300,17 @@ fn check_http(http: OrOff<written::Http>, out: &mut Complaints) -> Option<Option
             .help("listen on 127.0.0.1 unless a network policy guards it");
     }
     Some(Some(Http { listen: address.0, admin }))
+}
+
+/// Refused by a build that has nobody to send them, rather than silently without effect.
+fn check_traces(traces: Option<At<written::Traces>>, out: &mut Complaints) -> Option<Traces> {
+    let traces = traces?;
+    let url = traces.value.otlp?.value.0;
+    if !cfg!(feature = "traces") {
+        out.error(traces.span, "this tidemill was built without traces")
+            .help("build it with `cargo build --release --features traces`, or take `traces` out");
+    }
+    Some(Traces { url })
 }
 
 /// The milliseconds of a duration, if it is from `min` to `max`.

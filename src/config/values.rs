@@ -79,6 +79,28 @@ impl Form for Listen {
     }
 }
 
+/// `traces.otlp`: where to post to.
+#[derive(Debug)]
+pub(super) struct Otlp(pub(super) String);
+
+/// Where a receiver has traces, by the specification of OTLP.
+const TRACES_PATH: &str = "/v1/traces";
+
+impl Form for Otlp {
+    const WHAT: &'static str = "an OTLP/HTTP receiver without TLS such as `http://127.0.0.1:4318`";
+    const SHAPE: Shape = Shape::Pattern(r"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?");
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let authority = text.split('/').nth(2).unwrap_or_default();
+        let port = authority.rsplit_once(':').filter(|_| !authority.ends_with(']')).map(|(_, port)| port);
+        if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+            return Err("a receiver's port is a number from 1 to 65535".to_owned().into());
+        }
+        let base = text.trim_end_matches('/');
+        Ok(Self(format!("{}{TRACES_PATH}", base.strip_suffix(TRACES_PATH).unwrap_or(base))))
+    }
+}
+
 /// `http.admin.token`. `Debug` hides it.
 pub(super) struct Token {
     pub(super) text: String,

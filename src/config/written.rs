@@ -12,7 +12,7 @@ use super::properties::Properties;
 use super::read::{At, OrOff, Read};
 use super::section::{KeyDoc, Keys, section, section_schema};
 use super::units::{Bytes, Millis};
-use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Recent, Share, Then, Token};
+use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Otlp, Recent, Share, Then, Token};
 use super::{Protocol, StartAt, TimeFormat, WhenFull};
 
 section! {
@@ -42,6 +42,8 @@ section! {
         memory: preset Memory = "{}",
         /// Where the status page, metrics and health are served; `off` for nowhere.
         http: preset OrOff<Http> = "{}",
+        /// Where a span for each transaction goes. Only builds with `--features traces` take it; without it there are none.
+        traces: optional Traces,
         /// How the worker stops.
         shutdown: preset Shutdown = "{}",
     }
@@ -210,6 +212,14 @@ section! {
     Admin {
         /// Whoever shows it as `Authorization: Bearer …` may; from a file: `${file:/path}`. Without it: programs on this machine.
         token: optional Token,
+    }
+}
+
+section! {
+    /// Where a span for each transaction goes.
+    Traces {
+        /// The OTLP receiver; spans are posted to `/v1/traces` below it.
+        otlp: required Otlp,
     }
 }
 

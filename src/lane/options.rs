@@ -5,6 +5,7 @@ use crate::checkpoint::Digest;
 use crate::config::Config;
 use crate::pool::{Limits, Pool};
 use crate::recent::{Mailbox, Recent};
+use crate::traces::Traces;
 use std::time::Duration;
 
 /// What a lane needs to know beyond the configuration.
@@ -32,6 +33,9 @@ pub struct LaneOptions {
     pub recent: Recent,
     /// Where questions about open windows come in.
     pub mailbox: Mailbox,
+    /// Where the spans of its transactions go; `None`: there are none. With it, a lane needs a thread of its own: the
+    /// lines of that thread carry the ids.
+    pub traces: Option<Traces>,
 }
 
 impl LaneOptions {
@@ -50,6 +54,7 @@ impl LaneOptions {
             pool,
             recent: Recent::off(),
             mailbox: Mailbox::default(),
+            traces: None,
         }
     }
 

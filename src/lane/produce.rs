@@ -43,7 +43,9 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             self.begin_tide()?;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
+        let before = self.counts.encoded_bytes;
         let produced = self.produce_all(&mut scratch);
+        self.tide.bytes += self.counts.encoded_bytes - before;
         self.scratch = scratch;
         produced
     }
@@ -58,7 +60,10 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             }
             match self.produce_one(scratch, now_ms) {
                 Sent::Queued => self.step_cursor(),
-                Sent::Nothing => self.tide.phase = Phase::Sending,
+                Sent::Nothing => {
+                    self.mark("produced");
+                    self.tide.phase = Phase::Sending;
+                }
                 Sent::Full if self.tide.is_overdue(self.clock.monotonic()) => {
                     let error = BrokerError::fatal("the queue stayed full until the transaction's deadline");
                     self.lose_producer("producing", &error, false)?;

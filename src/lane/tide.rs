@@ -11,10 +11,12 @@
 //! tide and another producer, fatal drops the producer, fences it, and reads what is committed: that tells the truth.
 
 use super::fencing::Fencing;
+use super::span::Open;
 use super::{Holding, Lane, POSITIONS_EVERY, Stop};
 use crate::broker::{Broker, CommitOffset, Slot};
 use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
+use crate::metrics::TransactionResult::{Aborted, Committed, Unknown};
 use crate::pool::Spot;
 use crate::task::Task;
 use std::time::Duration;
@@ -58,6 +60,10 @@ pub(super) struct Tide {
     pub(super) began: Duration,
     /// Records queued so far; the next token.
     pub(super) tokens: u64,
+    /// Bytes of result values in them.
+    pub(super) bytes: u64,
+    /// Where traces are on.
+    pub(super) span: Option<Open>,
     /// Where the next split burst goes on: every partition gets its turn.
     pub(super) first_slot: Slot,
     deadline: Duration,
@@ -100,6 +106,8 @@ impl Tide {
             isolate: false,
             began: now,
             tokens: 0,
+            bytes: 0,
+            span: None,
             first_slot: 0,
             deadline: now,
             not_before: now,
@@ -182,10 +190,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         match self.broker.begin() {
             Ok(()) => {
                 self.tide.cursor = Cursor::default();
-                self.tide.tokens = 0;
+                (self.tide.tokens, self.tide.bytes) = (0, 0);
                 self.tide.began = now;
                 self.tide.deadline = now + self.config.commit.timeout;
                 self.tide.phase = Phase::Producing;
+                self.open_span(now);
                 Ok(())
             }
             Err(error) if error.kind == ErrorKind::Retry => Ok(()),
@@ -223,6 +232,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     pub(super) fn abandon_tide(&mut self, why: &str) {
         if matches!(self.tide.phase, Phase::Producing | Phase::Sending) {
             tracing::warn!(lane = self.options.lane, why, "transaction is aborted");
+            self.blame(format_args!("{why}"));
             self.tide.phase = Phase::Aborting;
         }
     }
@@ -230,15 +240,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     /// The producer is lost: another one takes the transactional id.
     pub(super) fn lose_producer(&mut self, doing: &str, error: &BrokerError, verify: bool) -> Result<(), Stop> {
         tracing::warn!(lane = self.options.lane, doing, %error, verify, "producer is replaced");
+        self.blame(format_args!("{doing}: {error}"));
         self.learn_refusals()?;
+        self.ended(if verify { Unknown } else { Aborted });
         // A transaction that took too long was fenced by its own timeout.
         let now = self.clock.monotonic();
-        let took = now.saturating_sub(self.tide.began);
-        if verify {
-            self.counts.unknown.took(took);
-        } else {
-            self.counts.aborted.took(took);
-        }
         if error.fenced && !self.tide.is_overdue(now) && self.tide.fencing.is_duel(now) {
             return Err(Stop(format!(
                 "lane {}: fenced twice without a rebalance ({error}): another worker uses the same transactional \
@@ -311,8 +317,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         }
         let (asked, visible_for) = (partitions.len(), visible.len());
         tracing::info!(lane = self.options.lane, asked, visible_for, "transaction of unknown outcome is settled");
-        visible.into_iter().for_each(|index| self.finish_part(index));
-        self.tide.parts.clear();
+        self.finish_parts(visible);
         self.tide.phase = Phase::Idle;
         Ok(())
     }
@@ -326,6 +331,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         let offsets = self.tide.offsets.get(..self.tide.parts.len()).unwrap_or_default();
         match self.broker.send_offsets(offsets) {
             Ok(()) => {
+                self.mark("positions sent");
                 self.tide.phase = Phase::Committing;
                 Ok(())
             }
@@ -337,13 +343,11 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     fn end_transaction(&mut self) -> Result<(), Stop> {
         match self.broker.commit() {
             Ok(()) => {
-                let took = self.clock.monotonic().saturating_sub(self.tide.began);
-                self.counts.committed.took(took);
+                self.ended(Committed);
                 self.tide.failures = 0;
                 self.tide.fencing.committed();
                 self.trouble = None;
-                (0..self.tide.parts.len()).for_each(|index| self.finish_part(index));
-                self.tide.parts.clear();
+                self.finish_parts(0..self.tide.parts.len());
                 self.context.panes.hot.end_tide();
                 let isolated = std::mem::replace(&mut self.tide.isolate, false);
                 self.tide.phase = if isolated { Phase::Fencing { verify: false } } else { Phase::Idle };
@@ -358,7 +362,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
         self.learn_refusals()?;
         match self.broker.abort() {
             Ok(()) => {
-                self.counts.aborted.took(self.clock.monotonic().saturating_sub(self.tide.began));
+                self.ended(Aborted);
                 self.tide.phase = Phase::Fencing { verify: false };
                 Ok(())
             }
@@ -370,6 +374,7 @@ impl<B: Broker, C: Clock> Lane<B, C> {
     pub(super) fn failed(&mut self, doing: &str, error: BrokerError, verify: bool) -> Result<(), Stop> {
         if error.kind == ErrorKind::Abort {
             tracing::warn!(lane = self.options.lane, doing, %error, "transaction is aborted");
+            self.blame(format_args!("{doing}: {error}"));
             self.tide.phase = Phase::Aborting;
             return self.fail(doing, &error);
         }

@@ -71,6 +71,15 @@ impl OutletCounts {
         }
     }
 
+    /// What was added since it was `before`.
+    pub const fn since(&self, before: Self) -> Self {
+        Self {
+            sink: self.sink - before.sink,
+            late: self.late - before.late,
+            dead_letter: self.dead_letter - before.dead_letter,
+        }
+    }
+
     /// Adds to the number of this outlet.
     pub const fn add(&mut self, outlet: Outlet, records: u64) {
         match outlet {

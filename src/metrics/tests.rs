@@ -95,6 +95,7 @@ fn every_label_combination_is_there_from_the_start() {
         r#"tidemill_commit_transactions_total{result="aborted"} 0"#,
         r#"tidemill_commit_transactions_total{result="unknown"} 0"#,
         r#"tidemill_commit_duration_seconds_count{result="committed"} 0"#,
+        r#"tidemill_commit_spans_total{result="dropped"} 0"#,
         r#"tidemill_commit_partition_seconds_total{result="unavailable"} 0"#,
         r#"tidemill_decode_failures_total{reason="malformed"} 0"#,
     ] {

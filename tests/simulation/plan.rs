@@ -136,6 +136,7 @@ impl Plan {
             lanes: None,
             memory: Memory::default(),
             http: None,
+            traces: None,
             shutdown_timeout: Duration::from_secs(5),
         }
     }

@@ -54,6 +54,7 @@ pub fn config(pipeline: &Pipeline) -> Config {
         lanes: Some(1),
         memory: Memory::default(),
         http: None,
+        traces: None,
         shutdown_timeout: Duration::from_secs(5),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn run(
     let mut reader = Reader::open(&config.kafka, &config.sink.topic, 0..PARTITIONS)?;
     let (mut batch, mut events) = (RecordBatch::new(1 << 18, 4096), Vec::<Event>::new());
     let began = clock.monotonic();
-    let Some(lanes) = start(&config, &mut instance, shared, clock, None)? else { return Ok(0) };
+    let Some(lanes) = start(&config, &mut instance, shared, clock, None, None)? else { return Ok(0) };
     while !shared.is_stopping() {
         batch.clear();
         events.clear();
