@@ -4,6 +4,7 @@
 //! told to, and a simulator can drive a thousand lanes through a million faults on one thread. Its body is the eight
 //! verbs. A lane shares nothing with other lanes.
 
+mod due;
 mod fencing;
 mod inquiry;
 mod membership;

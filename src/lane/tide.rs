@@ -18,15 +18,11 @@ use crate::clock::Clock;
 use crate::error::{BrokerError, ErrorKind};
 use crate::metrics::TransactionResult::{Aborted, Committed, Unknown};
 use crate::pool::Spot;
-use crate::task::Task;
 use std::time::Duration;
 
 /// So many aborts or lost producers in a row stop the worker: a loop must become visible.
 const FAILURES_MAX: u32 = 20;
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
-/// A window that has closed waits this part of `commit.interval` for those of the lane's other partitions: they mostly close
-/// within a few milliseconds, and what misses a transaction has to wait for the next.
-const GATHERING_SHARE: u32 = 10;
 
 /// Where the lane's transaction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +63,8 @@ pub(super) struct Tide {
     /// Where the next split burst goes on: every partition gets its turn.
     pub(super) first_slot: Slot,
     deadline: Duration,
-    not_before: Duration,
-    positions_at: Duration,
+    pub(super) not_before: Duration,
+    pub(super) positions_at: Duration,
     failures: u32,
     fencing: Fencing,
     /// Whether a producer was ever made.
@@ -200,32 +196,6 @@ impl<B: Broker, C: Clock> Lane<B, C> {
             Err(error) if error.kind == ErrorKind::Retry => Ok(()),
             Err(error) => self.lose_producer("beginning a transaction", &error, false),
         }
-    }
-
-    /// When the next transaction is due; `None` if nothing waits and positions are not due either.
-    pub(super) fn tide_due_at(&self) -> Option<Duration> {
-        let soonest = self.tide.not_before;
-        let forced = self.closing || self.membership.is_revoking();
-        let unpinned = || self.tasks().any(|task| task.committed.is_none());
-        if forced || unpinned() {
-            return Some(soonest);
-        }
-        if self.tasks().any(Task::is_waiting) {
-            if self.pressure.hurries() {
-                return Some(soonest);
-            }
-            let interval = self.config.commit.interval;
-            return Some(soonest.max(self.tide.began + interval).max(self.gathered_at(interval / GATHERING_SHARE)));
-        }
-        Some(soonest.max(self.tide.positions_at))
-    }
-
-    /// When the windows that wait have waited long enough for others; at once if there are no others.
-    fn gathered_at(&self, time: Duration) -> Duration {
-        if self.tasks().all(Task::is_waiting) {
-            return Duration::ZERO;
-        }
-        self.tasks().filter_map(Task::waits_since).min().map_or(Duration::ZERO, |since| since + time)
     }
 
     /// Something went wrong that leaves the transaction decided as "not": keep everything for the next one.
