@@ -50,6 +50,35 @@ fn it_shows_what_the_status_says_and_the_console_stays_empty() {
 }
 
 #[test]
+fn a_lane_that_is_stuck_is_red_on_the_page_and_in_a_terminal() {
+    let (stage, mut browser) = opened(1600, "light");
+    assert_eq!((browser.text("#lanes li .badge"), browser.text("#lanes li .quiet")), ("running".into(), "125 partitions".into()));
+    stage.hang(0);
+    let drawn = browser.run("Number(document.body.dataset.drawn)").as_u64().unwrap();
+    browser.until_drawn(drawn as u32 + 2);
+    assert_eq!(browser.text("#lanes li .badge"), "stuck");
+    assert_eq!(browser.text("#lanes li .quiet"), "125 partitions · last step 1 min ago");
+    for badge in ["#ready", "#lanes li .badge"] {
+        assert_eq!(browser.run(&format!("document.querySelector('{badge}').className")), "badge bad");
+    }
+    assert!(browser.text("#reasons").contains("lane 0 stuck: no step for 75 s"), "{}", browser.text("#reasons"));
+    let frame = stage.frame();
+    for words in ["lane 0 stuck: no step for 75 s", "lanes   0 stuck, owns 125, last step 1 min 15 s ago  1 running, owns 125"] {
+        assert!(frame.contains(words), "{words} is not in\n{frame}");
+    }
+}
+
+#[test]
+fn top_prints_the_same_status_once() {
+    let stage = Stage::with_partitions(500);
+    let frame = stage.frame();
+    for words in [" not ready  flight-delays  worker-0", "read 120000/s", "500 partitions", HELD, "ERROR partition is held"] {
+        assert!(frame.contains(words), "{words} is not in\n{frame}");
+    }
+    assert!(frame.find("flights[7]") < frame.find("flights[0]"), "what needs somebody comes first:\n{frame}");
+}
+
+#[test]
 fn five_hundred_partitions_are_sorted_found_and_turned_over_in_pages() {
     let (_stage, mut browser) = opened(1600, "dark");
     let rows = "document.querySelectorAll('#rows tr').length";

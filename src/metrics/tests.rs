@@ -4,12 +4,14 @@ mod page;
 
 use super::*;
 use crate::broker::Outlet;
+use crate::clock::ManualClock;
 use crate::config::Idle;
 use crate::fate::Reason;
 use crate::status::{OpenWindows, PartitionState, Phase, WaitsFor};
 use std::collections::BTreeSet;
 
 const NOW: Duration = Duration::from_secs(100);
+const STEP_MAX: Duration = Duration::from_secs(60);
 const HOUR: Window = Window {
     size_ms: 3_600_000,
     every_ms: 3_600_000,
@@ -43,7 +45,7 @@ fn partition() -> PartitionStatus {
 fn all(lanes: usize, partitions: i32) -> Metrics {
     let metrics = Metrics::of("flights", "2.12.1").unwrap();
     let status = Status::new();
-    metrics.show_status(&status).unwrap();
+    metrics.show_status(&status, ManualClock::at(0), STEP_MAX).unwrap();
     metrics.show_memory(&memory::tests::memory()).unwrap();
     for lane in 0..lanes {
         status.lane(lane, Duration::ZERO, Phase::Running);
@@ -231,7 +233,7 @@ fn clients_count_on_when_one_is_made_anew() {
 fn readiness_is_shown_by_reason() {
     let metrics = Metrics::of("p", "v").unwrap();
     let status = Status::new();
-    metrics.show_status(&status).unwrap();
+    metrics.show_status(&status, ManualClock::at(0), STEP_MAX).unwrap();
     assert!(scrape(&metrics).contains(r#"tidemill_poll_not_ready_reasons{reason="starting",pipeline="p"} 1"#));
     status.lane(0, Duration::ZERO, Phase::Running);
     status.partition(PartitionStatus { state: PartitionState::Held, ..partition() });
@@ -239,6 +241,23 @@ fn readiness_is_shown_by_reason() {
     assert!(lines.contains(r#"tidemill_poll_not_ready_reasons{reason="starting",pipeline="p"} 0"#));
     assert!(lines.contains(r#"tidemill_poll_not_ready_reasons{reason="held",pipeline="p"} 1"#));
     assert!(lines.contains(r#"tidemill_poll_lanes{phase="running",pipeline="p"} 1"#));
+}
+
+#[test]
+fn the_last_step_of_a_lane_ages_while_nobody_speaks_for_it() {
+    let metrics = Metrics::of("p", "v").unwrap();
+    let (status, clock) = (Status::new(), ManualClock::at(0));
+    metrics.show_status(&status, clock.clone(), STEP_MAX).unwrap();
+    status.lane(0, Duration::ZERO, Phase::Running);
+    status.lane(1, Duration::ZERO, Phase::Stopped);
+    for (after, stuck) in [(0, 0), (60, 0), (61, 1)] {
+        clock.advance(Duration::from_secs(after) - clock.monotonic());
+        let lines = scrape(&metrics);
+        let ages: Vec<_> = lines.iter().filter(|line| line.starts_with("tidemill_poll_step_age_seconds{")).collect();
+        assert_eq!(ages, [&format!(r#"tidemill_poll_step_age_seconds{{lane="0",pipeline="p"}} {after}"#)]);
+        let reason = format!(r#"tidemill_poll_not_ready_reasons{{reason="stuck",pipeline="p"}} {stuck}"#);
+        assert!(lines.contains(&reason), "{reason} is not in {lines:#?}");
+    }
 }
 
 #[test]

@@ -33,9 +33,9 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter for lane number `number`.
-    pub fn new(number: usize, shared: Shared) -> Self {
-        shared.status.lane(number, Duration::ZERO, Phase::Starting);
+    /// A reporter for lane number `number`, which begins to step at `now`.
+    pub fn new(number: usize, shared: Shared, now: Duration) -> Self {
+        shared.status.lane(number, now, Phase::Starting);
         Self { number, shared, shown: BTreeMap::new(), next_at: Duration::ZERO }
     }
 

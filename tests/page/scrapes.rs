@@ -30,7 +30,7 @@ impl Running {
         let client = cluster.client(ClientOptions::new("flight-delays", "here", &["flights"], "flight-delays"));
         let (config, clock) = (stage::flights(), SystemClock::new());
         let mut lane = Lane::new(config.clone(), LaneOptions::new(0, &config), client, clock);
-        let mut reporter = Reporter::new(0, shared.clone());
+        let mut reporter = Reporter::new(0, shared.clone(), clock.monotonic());
         let (steps, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
         let (counted, stopped) = (steps.clone(), stop.clone());
         let thread = std::thread::spawn(move || {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -56,9 +57,22 @@ impl Stage {
         format!("http://{}/", self.served.address)
     }
 
+    /// A lane has said nothing for longer than it may.
+    pub fn hang(&self, lane: usize) {
+        self.status.lane(lane, UP - Duration::from_secs(75), Phase::Running);
+    }
+
     /// The partition goes on.
     pub fn heal(&self, number: i32) {
         self.status.partition(live(number));
+    }
+
+    /// What `tidemill top --once` prints.
+    pub fn frame(&self) -> String {
+        let mut top = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        let output = top.args(["top", "--once", &self.served.address.to_string()]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Nobody answers any more.

@@ -76,7 +76,7 @@ function chart(svg, at_s, values, limit, says) {
 
 const STATES = ["held", "paused", "restoring", "live"];
 const TONES = { held: "bad", paused: "warn", restoring: "", live: "good", running: "good", waiting: "warn",
-  starting: "", draining: "warn", stopped: "", ERROR: "bad", WARN: "warn" };
+  starting: "", draining: "warn", stopped: "", stuck: "bad", ERROR: "bad", WARN: "warn" };
 const badge = (node, word) => { text(node, word); kind(node, `badge ${TONES[word] ?? ""}`.trim()); };
 
 function head(view) {
@@ -85,7 +85,7 @@ function head(view) {
   text(at("about"), `${view.instance} · group ${view.group} · tidemill ${view.version} · up ${span(view.up_s * 1000)}`);
   const ready = at("ready");
   text(ready, view.not_ready.length ? "not ready" : "ready");
-  kind(ready, `badge ${view.not_ready.length ? "warn" : "good"}`);
+  kind(ready, `badge ${view.lanes.some((lane) => lane.stuck) ? "bad" : view.not_ready.length ? "warn" : "good"}`);
   const shown = view.not_ready.slice(0, 5);
   if (view.not_ready.length > 5) shown.push(`and ${view.not_ready.length - 5} more reasons: see readyz`);
   at("reasons").hidden = !shown.length;
@@ -160,10 +160,10 @@ function windows(view) {
 function lanes(view) {
   list(at("lanes"), view.lanes, "li", (node, lane) => {
     if (!node.children.length) node.append(make("span", "badge"), make("b"), make("div", "quiet"));
-    badge(node.children[0], lane.phase);
+    badge(node.children[0], lane.stuck ? "stuck" : lane.phase);
     text(node.children[1], `lane ${lane.lane}`);
     const step = lane.silent_ms < 1000 ? "" : ` · last step ${span(lane.silent_ms)} ago`;
-    text(node.children[2], lane.why ?? plural(lane.partitions, "partition", "partitions") + step);
+    text(node.children[2], (lane.why ?? plural(lane.partitions, "partition", "partitions")) + step);
   });
 }
 
