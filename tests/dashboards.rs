@@ -178,7 +178,7 @@ fn promtool_takes_every_query_of_a_panel() {
 #[test]
 fn every_alert_fires_when_it_should_and_only_then() {
     promtool(&["check", "config", "config/prometheus.yml"]);
-    promtool(&["test", "rules", "tests/rules/alerts.yml"]);
+    promtool(&["test", "rules", "tests/rules/alerts.yml", "tests/rules/windows.yml"]);
     let tests = read("tests/rules/alerts.yml");
     for rule in panels::rules().iter().filter(|rule| rule.is_alert) {
         assert!(tests.contains(&format!("alertname=\"{}\",severity=", rule.name)), "no test fires {}", rule.name);
