@@ -84,6 +84,14 @@ pub(super) const FAMILIES: &[Family<Vec<Owned>>] = &[
         read: |all| some(all, |it| it.headroom_ms.map(seconds)),
     },
     Family {
+        name: "tidemill_merge_partition_late_records_total",
+        help: "Records of the partition that were late since its assignment, by partition; tidemill_merge_records_total has \
+               them for all.",
+        kind: Kind::Counter,
+        labels: PARTITION,
+        read: |all| some(all, |it| Some(it.late_records as f64)),
+    },
+    Family {
         name: "tidemill_merge_watermark_timestamp_seconds",
         help: "Watermark of the partition in Unix seconds; absent before its first record.",
         kind: Kind::Gauge,

@@ -54,6 +54,8 @@ pub struct PartitionStatus {
     pub rows: u64,
     /// Windows closed and not committed.
     pub closed_windows: u64,
+    /// Records that were late since the assignment.
+    pub late_records: u64,
     /// Results, late records and dead letters that are held until the commit that makes them visible.
     pub deferred_records: u64,
     /// Bytes of the buffers that hold them.
@@ -95,6 +97,7 @@ impl PartitionStatus {
             open_panes: 0,
             rows: 0,
             closed_windows: 0,
+            late_records: 0,
             deferred_records: 0,
             deferred_bytes: 0,
             due_ms: None,

@@ -160,6 +160,7 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         open_panes: (panes.len() + task.closed.len()) as u64,
         rows: (panes.rows() + closed_rows) as u64,
         closed_windows: task.closed.len() as u64,
+        late_records: task.late_records,
         deferred_records: (closed_rows + task.rejected.len()) as u64,
         deferred_bytes: (closed_bytes + task.rejected.bytes()) as u64,
         due_ms: task.due_ms(context),
