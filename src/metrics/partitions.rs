@@ -106,6 +106,14 @@ pub(super) const FAMILIES: &[Family<Vec<Owned>>] = &[
         read: |all| some(all, |it| Some(it.open_panes as f64)),
     },
     Family {
+        name: "tidemill_close_open_windows",
+        help: "Windows of event time that are open, by partition, each with all its keys; those that nothing has come for are \
+               none.",
+        kind: Kind::Gauge,
+        labels: PARTITION,
+        read: |all| some(all, |it| Some(it.open.map_or(0.0, |open| open.windows as f64))),
+    },
+    Family {
         name: "tidemill_close_open_rows",
         help: "Rows (keys) of those panes, by partition.",
         kind: Kind::Gauge,

@@ -81,6 +81,12 @@ pub struct OpenWindows {
     pub next_end_ms: i64,
     /// End of the one that closes last.
     pub last_end_ms: i64,
+    /// How many there are; those that nothing has come for are none.
+    pub windows: u64,
+    /// Of them by the wall clock at their end or past it.
+    pub ended: u64,
+    /// Of these past their grace, too.
+    pub overdue: u64,
 }
 
 impl PartitionStatus {

@@ -117,6 +117,12 @@ pub struct PartitionView {
     pub restored: f64,
     /// Panes that are open, or closed and not committed.
     pub open_panes: u64,
+    /// Windows that are open.
+    pub open_windows: u64,
+    /// Of them by the wall clock at their end or past it.
+    pub ended_windows: u64,
+    /// Of these past their grace, too.
+    pub overdue_windows: u64,
     /// End of the oldest open window; it closes `window.grace_ms` later.
     pub oldest_end_ms: Option<i64>,
     /// End of the newest open window.
@@ -228,6 +234,9 @@ impl PartitionView {
             lag: status.lag,
             restored: (status.restored_ratio() * 1000.0).round() / 1000.0,
             open_panes: status.open_panes,
+            open_windows: status.open.map_or(0, |open| open.windows),
+            ended_windows: status.open.map_or(0, |open| open.ended),
+            overdue_windows: status.open.map_or(0, |open| open.overdue),
             oldest_end_ms: status.open.map(|open| open.next_end_ms),
             newest_end_ms: status.open.map(|open| open.last_end_ms),
             closed_windows: status.closed_windows,

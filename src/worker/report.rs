@@ -79,7 +79,7 @@ impl Reporter {
             let partition = holding.partition();
             let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
             let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
-            let mut status = partition_status(holding, lane.context(), standing, now);
+            let mut status = partition_status(holding, lane.context(), standing, (now, now_ms));
             status.lane = self.number;
             if let Some(task) = holding.task() {
                 let retention_ms = self.shared.retention_ms(&partition.topic);
@@ -117,18 +117,18 @@ impl Shown {
     }
 }
 
-/// What a lane says about one of its partitions.
+/// What a lane says about one of its partitions at this moment: monotonic, and Unix ms on the wall.
 pub fn partition_status(
     holding: &Holding,
     context: &TaskContext,
     standing: Standing<'_>,
-    now: Duration,
+    (now, now_ms): (Duration, i64),
 ) -> PartitionStatus {
     // Nobody listens to it: that is no quiet.
     let unread =
         |state| PartitionStatus { quiet_since: now, ..PartitionStatus::new(holding.partition().clone(), state) };
     match holding {
-        Holding::Running(task) => running(task, context, standing),
+        Holding::Running(task) => running(task, context, standing, now_ms),
         Holding::Taking { .. } => unread(PartitionState::Restoring),
         Holding::Refused { why, .. } => {
             PartitionStatus { held_because: Some(why.clone()), ..unread(PartitionState::Held) }
@@ -136,7 +136,7 @@ pub fn partition_status(
     }
 }
 
-fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
+fn running(task: &Task, context: &TaskContext, standing: Standing<'_>, now_ms: i64) -> PartitionStatus {
     let (state, restore) = match task.state() {
         State::Live => (PartitionState::Live, None),
         State::Restoring { until, .. } => (PartitionState::Restoring, Some((task.began_at(), until))),
@@ -147,7 +147,6 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         Standing::Held(why) => (PartitionState::Held, Some(why.to_owned())),
     };
     let panes = task.panes();
-    let ends = panes.next_end_ms().zip(panes.last_end_ms(&context.panes.bounds));
     let closed_rows: usize = task.closed.iter().map(|closed| closed.table.len()).sum();
     let closed_bytes: usize = task.closed.iter().map(|closed| closed.table.bytes()).sum();
     PartitionStatus {
@@ -164,10 +163,21 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         deferred_records: (closed_rows + task.rejected.len()) as u64,
         deferred_bytes: (closed_bytes + task.rejected.bytes()) as u64,
         due_ms: task.due_ms(context),
-        open: ends.map(|(next_end_ms, last_end_ms)| OpenWindows { next_end_ms, last_end_ms }),
+        open: open_windows(task, context, now_ms),
         quiet_since: task.quiet_since(),
         ..PartitionStatus::new(task.partition.clone(), state)
     }
+}
+
+fn open_windows(task: &Task, context: &TaskContext, now_ms: i64) -> Option<OpenWindows> {
+    let (panes, bounds) = (task.panes(), &context.panes.bounds);
+    Some(OpenWindows {
+        next_end_ms: panes.next_end_ms()?,
+        last_end_ms: panes.last_end_ms(bounds)?,
+        windows: panes.open_until(bounds, i64::MAX),
+        ended: panes.open_until(bounds, now_ms),
+        overdue: panes.open_until(bounds, now_ms.saturating_sub(bounds.grace_ms())),
+    })
 }
 
 /// How old the last record read is while more wait behind it.

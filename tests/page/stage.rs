@@ -127,12 +127,19 @@ fn live(number: i32) -> PartitionStatus {
     let silent = number % 5 == 0;
     let watermark_ms = NOW_MS - i64::from(number) * 2_000;
     let end_ms = (watermark_ms - HOUR_MS).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS;
+    let until = |ms: i64| (0..3).filter(|hours| end_ms + hours * HOUR_MS <= ms).count() as u64;
     PartitionStatus {
         watermark_ms: Some(watermark_ms),
         position: 1_000_000 + i64::from(number),
         lag: Some(if silent { 0 } else { i64::from(number) * 3 }),
         open_panes: 3,
-        open: Some(OpenWindows { next_end_ms: end_ms, last_end_ms: end_ms + 2 * HOUR_MS }),
+        open: Some(OpenWindows {
+            next_end_ms: end_ms,
+            last_end_ms: end_ms + 2 * HOUR_MS,
+            windows: 3,
+            ended: until(NOW_MS),
+            overdue: until(NOW_MS - HOUR_MS),
+        }),
         quiet_since: UP - Duration::from_secs(if silent { 12 } else { 0 }),
         lane: number as usize % LANES,
         ..PartitionStatus::new(partition, PartitionState::Live)

@@ -134,26 +134,27 @@ function cards(view) {
 function windows(view) {
   const { size_ms, every_ms, grace_ms, idle, idle_after_ms } = view.window;
   const kindOf = every_ms === size_ms ? span(size_ms) : `${span(size_ms)} every ${span(every_ms)}`;
+  const oldest_ms = Math.min(...view.partitions.map((it) => it.oldest_end_ms ?? Infinity));
   text(at("windows-more"), `${kindOf}, grace ${span(grace_ms)}, `
-    + (idle === "off" ? "silence closes nothing" : `silence: ${idle} after ${span(idle_after_ms)}`));
-  const open = view.partitions.filter((it) => it.oldest_end_ms != null);
-  const age = (it) => view.now_ms - it.oldest_end_ms;
+    + (idle === "off" ? "silence closes nothing" : `silence: ${idle} after ${span(idle_after_ms)}`)
+    + (oldest_ms < Infinity ? `; the oldest until ${time(oldest_ms)}` : ""));
   const ages = [
-    ["not ended yet", open.filter((it) => age(it) < 0)],
-    ["ended, in their grace", open.filter((it) => age(it) >= 0 && age(it) < grace_ms)],
-    ["past their grace by the wall clock", open.filter((it) => age(it) >= grace_ms)],
-    ["closed, waiting for their commit", view.partitions.filter((it) => it.closed_windows)],
+    ["not ended yet", (it) => it.open_windows - it.ended_windows],
+    ["ended, in their grace", (it) => it.ended_windows - it.overdue_windows],
+    ["past their grace by the wall clock", (it) => it.overdue_windows],
+    ["closed, waiting for their commit", (it) => it.closed_windows],
   ];
-  list(at("ages"), ages, "div", (node, [name, found]) => {
+  // Each with all its keys, and counted in each partition.
+  list(at("ages"), ages, "div", (node, [name, windowsOf]) => {
+    const found = view.partitions.filter(windowsOf);
     if (!node.children.length) {
       node.setAttribute("role", "listitem");
       node.append(make("b"), make("span"), make("div", "quiet"));
     }
     kind(node, found.length ? "on" : "");
-    text(node.children[0], plural(found.length, "partition", "partitions"));
+    text(node.children[0], plural(found.reduce((sum, it) => sum + windowsOf(it), 0), "window", "windows"));
     text(node.children[1], name);
-    const oldest = found.reduce((a, b) => !a || (b.oldest_end_ms ?? Infinity) < (a.oldest_end_ms ?? Infinity) ? b : a, null);
-    text(node.children[2], oldest && oldest.oldest_end_ms != null ? `oldest: until ${time(oldest.oldest_end_ms)}` : "");
+    text(node.children[2], found.length ? `in ${plural(found.length, "partition", "partitions")}` : "");
   });
 }
 
@@ -176,7 +177,7 @@ const COLUMNS = [
   { head: "watermark", name: "time", say: (it) => time(it.watermark_ms), key: (it) => it.watermark_ms ?? -Infinity },
   { head: "behind", name: "number", say: (it) => span(it.behind_ms), key: (it) => it.behind_ms ?? -Infinity },
   { head: "lag", name: "number", say: (it) => count(it.lag), key: (it) => it.lag ?? -1 },
-  { head: "open", name: "number", say: (it) => count(it.open_panes), key: (it) => it.open_panes },
+  { head: "open", name: "number", say: (it) => count(it.open_windows), key: (it) => it.open_windows },
   { head: "oldest until", name: "time", say: (it) => time(it.oldest_end_ms), key: (it) => it.oldest_end_ms ?? Infinity },
   { head: "the next close waits for", name: "says", say: (it) => it.sentence, by: (a, b) => a.waits_for.localeCompare(b.waits_for) },
 ];
