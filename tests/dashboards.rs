@@ -8,6 +8,8 @@
 mod grafana;
 #[path = "dashboards/lint.rs"]
 mod lint;
+#[path = "dashboards/marks.rs"]
+mod marks;
 #[path = "support/panels.rs"]
 mod panels;
 #[path = "dashboards/source.rs"]
@@ -63,6 +65,40 @@ fn the_dashboards_are_what_their_source_says() {
 fn the_dashboards_keep_the_rules_of_dashboard_linter() {
     let complaints: Vec<_> = NAMES.iter().flat_map(|name| lint::dashboard(name, &panels::dashboard(name))).collect();
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// What these compare is on no panel as one number: a watermark with itself.
+const UNMARKED: [&str; 1] = ["TidemillWatermarkStuck"];
+
+#[test]
+fn panels_and_alerts_have_the_same_marks() {
+    let rules = panels::rules();
+    let sources = NAMES.map(|name| source::parse(&read(&format!("dashboards/source/{name}.yaml"))));
+    let all = || sources.iter().flat_map(|source| source.rows.iter().flat_map(|row| &row.panels));
+    let complaints: Vec<_> = all().flat_map(|panel| marks::panel(panel, &rules)).collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+    let marked: BTreeSet<_> = all().flat_map(|panel| panel.alerts.iter().map(String::as_str)).collect();
+    for rule in rules.iter().filter(|rule| rule.is_alert && !marks::marks(&rule.expr).is_empty()) {
+        let name = &*rule.name;
+        assert_ne!(marked.contains(name), UNMARKED.contains(&name), "{name}: which panel shows its mark?");
+    }
+    for (alert, thresholds, fits) in [
+        ("TidemillLagGrows", "[0, orange@10000]", true),
+        ("TidemillLagGrows", "[0, orange@100000]", false),
+        ("TidemillLagGrows", "[0, red@10000]", false),
+        ("TidemillLagGrows", "[0, orange@1]", false),
+        ("TidemillRetentionHeadroom", "[red@0, green@21600]", true),
+        ("TidemillRetentionHeadroom", "[red@0, green@3600]", false),
+        ("TidemillBackPressure", "[0, red@2]", false),
+        ("TidemillWorkerDown", "[0]", false),
+        ("TidemillWorker", "[0, red@1]", false),
+    ] {
+        let panel = format!(
+            "{{ title: T, description: D, unit: s, thresholds: {thresholds}, alerts: [{alert}], see: x, queries: [] }}"
+        );
+        let panel = serde_saphyr::from_str(&panel).unwrap();
+        assert_eq!(marks::panel(&panel, &rules).is_empty(), fits, "{alert} {thresholds}");
+    }
 }
 
 #[test]
