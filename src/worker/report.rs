@@ -196,3 +196,48 @@ fn is_available(holding: &Holding, status: &PartitionStatus, now: Duration) -> b
             && waiting_since.is_none_or(|since| now.saturating_sub(since) <= COMMITTED_WITHIN)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::{self, Config};
+    use crate::lane::LaneOptions;
+    use crate::metrics::Metrics;
+    use crate::sim::{ClientOptions, Cluster};
+    use crate::status::step_max;
+
+    fn flights() -> Config {
+        let text = include_str!("../../config/flights.yaml");
+        config::parse("flights.yaml", text, std::path::Path::new("."), &|_| None).unwrap().config
+    }
+
+    #[test]
+    fn a_lane_lives_as_long_as_it_steps_however_long_the_brokers_are_away() {
+        let clock = ManualClock::at(0);
+        let (cluster, config) = (Cluster::virtual_time(&clock), flights());
+        ["flights", "flight-delays", "flights-late", "flights-dead"].iter().for_each(|it| cluster.create_topic(it, 1));
+        let client = cluster.client(ClientOptions::new("flight-delays", "here", &["flights"], "flight-delays"));
+        let mut lane = Lane::new(config.clone(), LaneOptions::new(0, &config), client, clock.clone());
+        let shared = Shared::new(Metrics::new().unwrap());
+        let mut reporter = Reporter::new(0, shared.clone(), clock.monotonic());
+        let step_max = step_max(config.commit.timeout);
+        let mut steps = |seconds: u64| {
+            for _ in 0..10 * seconds {
+                lane.step(Duration::ZERO).unwrap();
+                clock.advance(Duration::from_millis(100));
+                reporter.visit(&mut lane, clock.monotonic());
+                assert!(shared.status.stuck(clock.monotonic(), step_max).is_empty());
+            }
+            shared.status.lanes()[&0].phase.clone()
+        };
+        assert_eq!(steps(5), Phase::Running);
+        cluster.set_down(true);
+        assert!(matches!(steps(3 * step_max.as_secs()), Phase::Waiting(_)));
+        cluster.set_down(false);
+        assert_eq!(steps(60), Phase::Running);
+        // The same time without steps is another matter.
+        clock.advance(step_max + Duration::from_secs(1));
+        assert_eq!(shared.status.stuck(clock.monotonic(), step_max).len(), 1);
+    }
+}
