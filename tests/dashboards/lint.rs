@@ -1,8 +1,12 @@
-//! The rules of grafana/dashboard-linter, and two of the house: thresholds on every panel, and a link to what to do.
+//! The rules of grafana/dashboard-linter, and three of the house: thresholds on every panel, a link to what to do, and a unit
+//! that Grafana has.
 
 use crate::panels;
 use regex::Regex;
 use serde_json::Value;
+
+/// Ids of Grafana's units. It shows a number with an id that it does not know as if that were the unit's name.
+const UNITS: [&str; 9] = ["none", "short", "percentunit", "s", "dateTimeAsIso", "bytes", "Bps", "recps", "ops"];
 
 /// Everything that a dashboard does wrong.
 pub fn dashboard(name: &str, dashboard: &Value) -> Vec<String> {
@@ -58,8 +62,8 @@ fn panel(panel: &Value, complain: &mut dyn FnMut(&str, &str)) {
         complain("panel-datasource", "must be ${datasource}");
     }
     let defaults = &panel["fieldConfig"]["defaults"];
-    if text(&defaults["unit"]).is_empty() {
-        complain("panel-units", "needs a unit");
+    if !UNITS.contains(&&*text(&defaults["unit"])) {
+        complain("panel-units", "needs one of the units of Grafana that are in use here");
     }
     if defaults["thresholds"]["steps"].as_array().is_none_or(Vec::is_empty) {
         complain("thresholds", "needs at least the base colour");
