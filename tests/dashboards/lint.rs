@@ -86,16 +86,18 @@ fn panel(panel: &Value, complain: &mut dyn FnMut(&str, &str)) {
 }
 
 /// What a rule records for a whole pipeline has no instance to be filtered by.
-fn keeps_instance(selector: &str) -> bool {
-    let name = selector.split('{').next().unwrap_or_default();
-    !panels::rules().iter().any(|rule| rule.name == name && rule.expr.contains("by (job, pipeline)"))
+fn keeps_instance(name: &str) -> bool {
+    panels::rules().iter().find(|rule| rule.name == name).is_none_or(|rule| {
+        !rule.expr.contains("by (job, pipeline)") && panels::metrics_in(&rule.expr).iter().all(|it| keeps_instance(it))
+    })
 }
 
 fn target(expr: &str, complain: &mut dyn FnMut(&str, &str)) {
     let selector = Regex::new(r"\b(?:tidemill|process)[a-z_:0-9]*(\{[^}]*\})?").unwrap();
     for found in selector.captures_iter(expr) {
         let labels = found.get(1).map_or("", |labels| labels.as_str());
-        let kept = |label: &&str| *label != "instance" || keeps_instance(&found[0]);
+        let kept =
+            |label: &&str| *label != "instance" || keeps_instance(found[0].split('{').next().unwrap_or_default());
         for label in ["job", "instance", "pipeline"].into_iter().filter(kept) {
             if !labels.contains(&format!("{label}=~\"${label}\"")) {
                 complain(&format!("target-{label}"), &found[0]);
