@@ -28,14 +28,10 @@ use axum::routing::{get, post};
 use door::Door;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// A request line with more bytes, or headers with more in total, are refused: a scrape needs some hundred.
 const HEADERS_BYTES_MAX: usize = 8 << 10;
-
-/// On top of `commit.timeout`, the longest that a lane may take for one step.
-const STEP_ALLOWANCE: Duration = Duration::from_secs(30);
 
 /// What the pages are made of.
 #[derive(Clone)]
@@ -46,7 +42,6 @@ pub struct Pages {
     about: About,
     admin: Admin,
     clock: Arc<dyn Clock + Send + Sync>,
-    stuck_after: Duration,
     desk: Desk,
 }
 
@@ -60,18 +55,8 @@ impl Pages {
         logs: Logs,
         clock: Arc<dyn Clock + Send + Sync>,
     ) -> Self {
-        let stuck_after = config.commit.timeout.saturating_add(STEP_ALLOWANCE);
         let admin = config.http.as_ref().map_or(Admin::Off, |http| http.admin.clone());
-        Self {
-            metrics,
-            status,
-            logs,
-            about: About::new(config, instance),
-            admin,
-            clock,
-            stuck_after,
-            desk: Desk::default(),
-        }
+        Self { metrics, status, logs, about: About::new(config, instance), admin, clock, desk: Desk::default() }
     }
 
     /// The same with questions about windows answered at this desk.
@@ -136,17 +121,16 @@ async fn metrics(State(pages): State<Pages>) -> Response {
 
 /// Fails only when a lane is stuck: a restart would help. Never because Kafka is away: a restart would not.
 async fn livez(State(pages): State<Pages>) -> Response {
-    let stuck = pages.status.stuck(pages.clock.monotonic(), pages.stuck_after);
-    lines(stuck.iter().map(|(lane, silence)| format!("lane {lane} stuck: no step for {} s", silence.as_secs())))
+    lines(pages.status.stuck(pages.clock.monotonic(), pages.about.step_max))
 }
 
 async fn readyz(State(pages): State<Pages>) -> Response {
-    lines(pages.status.not_ready().iter().map(NotReady::to_string))
+    lines(pages.status.not_ready(pages.clock.monotonic(), pages.about.step_max))
 }
 
 /// 200 without complaints, else 503 with one on each line.
-fn lines(complaints: impl Iterator<Item = String>) -> Response {
-    let text: String = complaints.map(|line| line.replace(['\n', '\r'], " ") + "\n").collect();
+fn lines(complaints: Vec<NotReady>) -> Response {
+    let text: String = complaints.iter().map(|line| line.to_string().replace(['\n', '\r'], " ") + "\n").collect();
     if text.is_empty() { "ok\n".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, text).into_response() }
 }
 

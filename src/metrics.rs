@@ -23,11 +23,13 @@ pub use spans::{SpanCounts, SpanResult};
 
 use crate::broker::TopicPartition;
 use crate::budget::Memory;
+use crate::clock::Clock;
 use crate::config::Window;
 use crate::status::{PartitionStatus, Status};
 use partitions::Owned;
 use process::{Build, Process};
 use prometheus::{Encoder, Registry, TextEncoder};
+use readiness::Readiness;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -80,13 +82,20 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Shows from here on whether the process is ready.
+    /// Shows from here on whether the process is ready and its lanes step; `clock` is the one that lanes write into
+    /// `status`, and a step may take `step_max`.
     ///
     /// # Errors
     /// It was shown before.
-    pub fn show_status(&self, status: &Status) -> Result<(), prometheus::Error> {
+    pub fn show_status(
+        &self,
+        status: &Status,
+        clock: impl Clock + Send + Sync + 'static,
+        step_max: Duration,
+    ) -> Result<(), prometheus::Error> {
         let status = status.clone();
-        family::register(&self.registry, readiness::FAMILIES, move || Some(status.clone()))
+        let look = move || Some(Readiness { status: status.clone(), now: clock.monotonic(), step_max });
+        family::register(&self.registry, readiness::FAMILIES, look)
     }
 
     /// Where the lanes' clients report to.

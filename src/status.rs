@@ -19,6 +19,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// On top of `commit.timeout`, the longest that a lane may take for one step.
+const STEP_ALLOWANCE: Duration = Duration::from_secs(30);
+
+/// The longest that a lane may take for one step; beyond it, it is stuck.
+pub const fn step_max(commit_timeout: Duration) -> Duration {
+    commit_timeout.saturating_add(STEP_ALLOWANCE)
+}
+
 /// The state of the process, shared by its threads; clones are handles of the same.
 #[derive(Clone, Debug, Default)]
 pub struct Status(Arc<Mutex<Inner>>);
@@ -68,6 +76,13 @@ pub struct LaneStatus {
     pub phase: Phase,
 }
 
+impl LaneStatus {
+    /// How long it has made no step at `now`; `None` if none is expected any more.
+    pub fn silence(&self, now: Duration) -> Option<Duration> {
+        (self.phase != Phase::Stopped).then(|| now.saturating_sub(self.last_step))
+    }
+}
+
 /// One reason why the process is not ready.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NotReady {
@@ -75,6 +90,8 @@ pub enum NotReady {
     Starting,
     /// SIGTERM came, or a lane has ended.
     Draining,
+    /// A lane has made no step for longer than it may; which one, and for how long.
+    Stuck(usize, Duration),
     /// A lane waits for a broker; what for.
     WaitingForBroker(String),
     /// A partition is being restored; the share that is done.
@@ -88,6 +105,7 @@ impl fmt::Display for NotReady {
         match self {
             Self::Starting => f.write_str("starting"),
             Self::Draining => f.write_str("draining"),
+            Self::Stuck(lane, silence) => write!(f, "lane {lane} stuck: no step for {} s", silence.as_secs()),
             Self::WaitingForBroker(why) => write!(f, "waiting for broker: {why}"),
             Self::Restoring(partition, ratio) => write!(f, "restoring {partition}: {:.0} %", ratio * 100.0),
             Self::Held(partition, why) => write!(f, "held {partition} because {why}"),
@@ -122,10 +140,10 @@ impl Status {
         self.lock().draining = true;
     }
 
-    /// Every reason why the process is not ready; empty when it is. A worker without partitions is ready.
-    pub fn not_ready(&self) -> Vec<NotReady> {
+    /// Every reason why the process is not ready at `now`; empty when it is. A worker without partitions is ready.
+    pub fn not_ready(&self, now: Duration, step_max: Duration) -> Vec<NotReady> {
+        let mut reasons = self.stuck(now, step_max);
         let inner = self.lock();
-        let mut reasons = Vec::new();
         if inner.draining || inner.lanes.values().any(|lane| matches!(lane.phase, Phase::Draining | Phase::Stopped)) {
             reasons.push(NotReady::Draining);
         }
@@ -151,13 +169,15 @@ impl Status {
         reasons
     }
 
-    /// Lanes without a step for longer than `limit` at `now`, with the length of their silence. A broker that is
-    /// away stops nobody's steps.
-    pub fn stuck(&self, now: Duration, limit: Duration) -> Vec<(usize, Duration)> {
+    /// Lanes without a step for longer than [`step_max`] at `now`, as [`NotReady::Stuck`]. A broker that is away stops
+    /// nobody's steps.
+    pub fn stuck(&self, now: Duration, step_max: Duration) -> Vec<NotReady> {
         let inner = self.lock();
-        let silent = inner.lanes.iter().filter(|(_, lane)| lane.phase != Phase::Stopped);
-        let silent = silent.map(|(number, lane)| (*number, now.saturating_sub(lane.last_step)));
-        silent.filter(|(_, silence)| *silence > limit).collect()
+        let silent = inner.lanes.iter().filter_map(|(number, lane)| Some((*number, lane.silence(now)?)));
+        silent
+            .filter(|(_, silence)| *silence > step_max)
+            .map(|(lane, silence)| NotReady::Stuck(lane, silence))
+            .collect()
     }
 
     /// All lanes as they last said.
@@ -191,6 +211,7 @@ mod tests {
     use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
+    const LIMIT: Duration = Duration::from_secs(60);
 
     fn partition(number: i32, state: PartitionState) -> PartitionStatus {
         let partition = TopicPartition { topic: "flights".into(), partition: number };
@@ -203,7 +224,7 @@ mod tests {
     }
 
     fn reasons(status: &Status) -> String {
-        status.not_ready().iter().map(NotReady::to_string).collect::<Vec<_>>().join(", ")
+        status.not_ready(NOW, LIMIT).iter().map(NotReady::to_string).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
@@ -232,14 +253,15 @@ mod tests {
     #[test]
     fn only_a_lane_without_steps_is_stuck() {
         let status = Status::new();
-        let limit = Duration::from_secs(60);
-        assert!(status.stuck(NOW, limit).is_empty());
-        status.lane(0, NOW, Phase::Waiting("nobody".into()));
-        status.lane(1, NOW + limit, Phase::Running);
-        assert!(status.stuck(NOW + limit, limit).is_empty());
-        let later = NOW + limit + Duration::from_secs(1);
-        assert_eq!(status.stuck(later, limit), [(0, Duration::from_secs(61))]);
+        assert!(status.stuck(NOW, LIMIT).is_empty());
+        status.lane(0, NOW, Phase::Running);
+        status.lane(1, NOW + LIMIT, Phase::Running);
+        assert!(status.stuck(NOW + LIMIT, LIMIT).is_empty());
+        let later = NOW + LIMIT + Duration::from_secs(1);
+        assert_eq!(status.stuck(later, LIMIT), [NotReady::Stuck(0, Duration::from_secs(61))]);
+        let said: Vec<_> = status.not_ready(later, LIMIT).iter().map(NotReady::to_string).collect();
+        assert_eq!(said, ["lane 0 stuck: no step for 61 s"]);
         status.lane(0, NOW, Phase::Stopped);
-        assert!(status.stuck(later, limit).is_empty());
+        assert!(status.stuck(later, LIMIT).is_empty());
     }
 }

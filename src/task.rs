@@ -57,6 +57,8 @@ pub struct Task {
     pub restored_records: u64,
     /// How long that took, once it is over.
     pub restored_in: Option<Duration>,
+    /// Late records since the task began.
+    pub late_records: u64,
     /// Late records that no topic was configured for.
     pub dropped_late: u64,
     /// Dead letters that no topic was configured for.
@@ -117,6 +119,7 @@ impl Task {
             gap_offsets: 0,
             restored_records: 0,
             restored_in: None,
+            late_records: 0,
             dropped_late: 0,
             dropped_dead: 0,
             dropped_last: None,

@@ -134,7 +134,7 @@ where
     let pool = lanes.first().map(|lane| lane.pool().clone());
     let mut threads = Vec::new();
     for (number, lane) in lanes.into_iter().enumerate() {
-        let reporter = Reporter::new(number, shared.clone());
+        let reporter = Reporter::new(number, shared.clone(), clock.monotonic());
         let dart = Dart { number, sender: sender.clone(), outcome: None };
         let clock = clock.clone();
         let thread = std::thread::Builder::new().name(format!("lane-{number}"));

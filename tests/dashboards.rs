@@ -8,6 +8,8 @@
 mod grafana;
 #[path = "dashboards/lint.rs"]
 mod lint;
+#[path = "dashboards/marks.rs"]
+mod marks;
 #[path = "support/panels.rs"]
 mod panels;
 #[path = "dashboards/source.rs"]
@@ -38,9 +40,16 @@ fn metrics_of_the_code() -> BTreeSet<String> {
     rows.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// What the rules record.
-fn recorded() -> BTreeSet<String> {
-    panels::rules().into_iter().filter(|rule| !rule.is_alert).map(|rule| rule.name).collect()
+/// What is on a panel: what it asks for, and what is in a recording that it asks for, at any remove.
+fn shown(on_panels: &BTreeSet<String>, rules: &[panels::Rule]) -> BTreeSet<String> {
+    let (mut shown, mut fresh) = (BTreeSet::new(), on_panels.clone());
+    while !fresh.is_empty() {
+        let recordings = rules.iter().filter(|rule| !rule.is_alert && fresh.contains(&rule.name));
+        let next = recordings.flat_map(|rule| metrics_in(&rule.expr)).collect::<BTreeSet<_>>();
+        shown.append(&mut fresh);
+        fresh = &next - &shown;
+    }
+    shown
 }
 
 #[test]
@@ -65,6 +74,40 @@ fn the_dashboards_keep_the_rules_of_dashboard_linter() {
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }
 
+/// What these compare is on no panel as one number: a watermark with itself.
+const UNMARKED: [&str; 1] = ["TidemillWatermarkStuck"];
+
+#[test]
+fn panels_and_alerts_have_the_same_marks() {
+    let rules = panels::rules();
+    let sources = NAMES.map(|name| source::parse(&read(&format!("dashboards/source/{name}.yaml"))));
+    let all = || sources.iter().flat_map(|source| source.rows.iter().flat_map(|row| &row.panels));
+    let complaints: Vec<_> = all().flat_map(|panel| marks::panel(panel, &rules)).collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+    let marked: BTreeSet<_> = all().flat_map(|panel| panel.alerts.iter().map(String::as_str)).collect();
+    for rule in rules.iter().filter(|rule| rule.is_alert && !marks::marks(&rule.expr).is_empty()) {
+        let name = &*rule.name;
+        assert_ne!(marked.contains(name), UNMARKED.contains(&name), "{name}: which panel shows its mark?");
+    }
+    for (alert, thresholds, fits) in [
+        ("TidemillLagGrows", "[0, orange@10000]", true),
+        ("TidemillLagGrows", "[0, orange@100000]", false),
+        ("TidemillLagGrows", "[0, red@10000]", false),
+        ("TidemillLagGrows", "[0, orange@1]", false),
+        ("TidemillRetentionHeadroom", "[red@0, green@21600]", true),
+        ("TidemillRetentionHeadroom", "[red@0, green@3600]", false),
+        ("TidemillBackPressure", "[0, red@2]", false),
+        ("TidemillWorkerDown", "[0]", false),
+        ("TidemillWorker", "[0, red@1]", false),
+    ] {
+        let panel = format!(
+            "{{ title: T, description: D, unit: s, thresholds: {thresholds}, alerts: [{alert}], see: x, queries: [] }}"
+        );
+        let panel = serde_saphyr::from_str(&panel).unwrap();
+        assert_eq!(marks::panel(&panel, &rules).is_empty(), fits, "{alert} {thresholds}");
+    }
+}
+
 #[test]
 fn the_lint_finds_planted_faults() {
     let good = panels::dashboard("flow");
@@ -78,6 +121,7 @@ fn the_lint_finds_planted_faults() {
         ("/panels/1/title", serde_json::json!("")),
         ("/panels/1/description", serde_json::json!("")),
         ("/panels/1/fieldConfig/defaults/unit", serde_json::json!("")),
+        ("/panels/1/fieldConfig/defaults/unit", serde_json::json!("second")),
         ("/panels/1/fieldConfig/defaults/thresholds/steps", serde_json::json!([])),
         ("/panels/1/datasource/uid", serde_json::json!("prometheus")),
         ("/panels/1/links", serde_json::json!([])),
@@ -102,17 +146,19 @@ fn the_lint_finds_planted_faults() {
 #[test]
 fn every_metric_is_on_a_panel_or_internal_and_every_one_that_is_asked_for_exists() {
     let code = metrics_of_the_code();
-    let (recorded, rules) = (recorded(), panels::rules());
+    let rules = panels::rules();
+    let recorded: BTreeSet<_> = rules.iter().filter(|rule| !rule.is_alert).map(|rule| rule.name.clone()).collect();
     let on_panels: BTreeSet<_> = queries().iter().flat_map(|query| metrics_in(&query.expr)).collect();
     let in_rules: BTreeSet<_> = rules.iter().flat_map(|rule| metrics_in(&rule.expr)).collect();
     let known = |name: &&String| !code.contains(*name) && !recorded.contains(*name) && *name != "up";
     let invented: Vec<_> = on_panels.union(&in_rules).filter(known).collect();
     assert!(invented.is_empty(), "panels or rules ask for what does not exist: {invented:?}");
     let internal: BTreeSet<_> = INTERNAL.iter().map(|name| (*name).to_owned()).collect();
-    let through_rules = on_panels.iter().any(|name| recorded.contains(name));
-    let shown = |name: &&String| !(on_panels.contains(*name) || through_rules && in_rules.contains(*name));
-    let hidden: BTreeSet<_> = code.iter().filter(shown).cloned().collect();
+    let hidden = &code - &shown(&on_panels, &rules);
     assert_eq!(hidden, internal, "metrics without a panel; put them on one or on INTERNAL");
+    let asked = |expr: &str| shown(&metrics_in(expr), &rules);
+    assert!(asked("tidemill:unavailable:ratio_rate1h").contains("tidemill_close_open_panes"), "at two removes");
+    assert!(!asked("tidemill:pool_used:ratio").contains("tidemill_poll_lag_records"), "of another recording");
 }
 
 #[test]
@@ -178,7 +224,7 @@ fn promtool_takes_every_query_of_a_panel() {
 #[test]
 fn every_alert_fires_when_it_should_and_only_then() {
     promtool(&["check", "config", "config/prometheus.yml"]);
-    promtool(&["test", "rules", "tests/rules/alerts.yml"]);
+    promtool(&["test", "rules", "tests/rules/alerts.yml", "tests/rules/windows.yml"]);
     let tests = read("tests/rules/alerts.yml");
     for rule in panels::rules().iter().filter(|rule| rule.is_alert) {
         assert!(tests.contains(&format!("alertname=\"{}\",severity=", rule.name)), "no test fires {}", rule.name);

@@ -109,6 +109,9 @@ fn every_query_of_every_panel_variable_and_rule_has_an_answer() {
             until(&format!("{} has {name}, of a rule", store.name), || !store.numbers(&series).is_empty());
         }
     }
+    if let Some(folder) = std::env::var_os("TIDEMILL_PICTURES") {
+        stores[0].draw(folder.as_ref());
+    }
     load.stop();
     workers.into_iter().for_each(Worker::stop_well);
 }

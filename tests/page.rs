@@ -41,12 +41,57 @@ fn it_shows_what_the_status_says_and_the_console_stays_empty() {
     assert!(browser.text("#memory-more").contains("parked"), "{}", browser.text("#memory-more"));
     assert_eq!(browser.text("#ladder [aria-current]"), "shared views");
     assert_eq!(browser.text("#read"), "120,000");
+    let ages: Vec<_> =
+        (1..=4).map(|age| browser.text(&format!("#ages > div:nth-child({age})")).replace('\n', " ")).collect();
+    let expected = [
+        "1,000 windows not ended yet in 500 partitions",
+        "500 windows ended, in their grace in 500 partitions",
+        "0 windows past their grace by the wall clock",
+        "0 windows closed, waiting for their commit",
+    ];
+    assert_eq!(ages.iter().map(|age| age.trim()).collect::<Vec<_>>(), expected);
     // The next answer has other words, and the page follows.
     stage.heal(7);
     let drawn = browser.run("Number(document.body.dataset.drawn)").as_u64().unwrap();
     browser.until_drawn(drawn as u32 + 2);
     assert_eq!(browser.text("#partitions-more"), "1 paused · 3 restoring · 496 live");
     assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn a_lane_that_is_stuck_is_red_on_the_page_and_in_a_terminal() {
+    let (stage, mut browser) = opened(1600, "light");
+    assert_eq!(
+        (browser.text("#lanes li .badge"), browser.text("#lanes li .quiet")),
+        ("running".into(), "125 partitions".into())
+    );
+    stage.hang(0);
+    let drawn = browser.run("Number(document.body.dataset.drawn)").as_u64().unwrap();
+    browser.until_drawn(drawn as u32 + 2);
+    assert_eq!(browser.text("#lanes li .badge"), "stuck");
+    assert_eq!(browser.text("#lanes li .quiet"), "125 partitions · last step 1 min ago");
+    for badge in ["#ready", "#lanes li .badge"] {
+        assert_eq!(browser.run(&format!("document.querySelector('{badge}').className")), "badge bad");
+    }
+    assert!(browser.text("#reasons").contains("lane 0 stuck: no step for 75 s"), "{}", browser.text("#reasons"));
+    let frame = stage.frame();
+    for words in
+        ["lane 0 stuck: no step for 75 s", "lanes   0 stuck, owns 125, last step 1 min 15 s ago  1 running, owns 125"]
+    {
+        assert!(frame.contains(words), "{words} is not in\n{frame}");
+    }
+}
+
+#[test]
+fn top_prints_the_same_status_once() {
+    let stage = Stage::with_partitions(500);
+    let frame = stage.frame();
+    for words in
+        [" not ready  flight-delays  worker-0", "read 120000/s", "500 partitions", HELD, "ERROR partition is held"]
+    {
+        assert!(frame.contains(words), "{words} is not in\n{frame}");
+    }
+    assert!(frame.find("\nflights[7]") < frame.find("\nflights[0]"), "what needs somebody comes first:\n{frame}");
 }
 
 #[test]

@@ -61,7 +61,6 @@ pub fn demo(arguments: &Arguments, logs: Logs, out: &mut dyn Write) -> anyhow::R
     let mut show = Show::new(arguments.json, arguments.results.as_deref())?;
     let mut shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
     shared.logs = logs;
-    shared.metrics.show_status(&shared.status)?;
     match &arguments.brokers {
         None => embedded::run(&config, &shared, &mut show, arguments.keep, out),
         Some(brokers) => apache::run(config, brokers, &shared, &mut show, arguments.keep, out),

@@ -19,7 +19,7 @@ use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::plan;
 use crate::recent::{Mailbox, Recent};
-use crate::status::Phase;
+use crate::status::{Phase, step_max};
 use crate::traces::{Exporter, Origin, Traces};
 use crate::worker::{self, Lanes, Shared};
 use anyhow::{Context, bail};
@@ -54,7 +54,6 @@ pub fn run(arguments: &Arguments, logs: Logs) -> anyhow::Result<u8> {
     let clock = SystemClock::new();
     let mut shared = Shared::new(Metrics::of(&config.name, &crate::kafka::version())?);
     shared.logs = logs;
-    shared.metrics.show_status(&shared.status)?;
     let mut instance = Instance::claim(&config.kafka.group, &config.kafka.brokers, config.kafka.instance.as_deref())?;
     tracing::info!(name = config.name, instance = instance.name(), digest = %Digest::of(&config.pipeline),
         version = env!("CARGO_PKG_VERSION"), librdkafka = crate::kafka::version(), "starting");
@@ -94,6 +93,7 @@ where
         .enable_all()
         .build()
         .context("cannot start the HTTP runtime")?;
+    shared.metrics.show_status(&shared.status, clock.clone(), step_max(config.commit.timeout))?;
     if let Some(listen) = config.http.as_ref().map(|http| http.listen) {
         let (metrics, status) = (shared.metrics.clone(), shared.status.clone());
         let pages = http::Pages::new(config, instance, metrics, status, shared.logs.clone(), Arc::new(clock.clone()))

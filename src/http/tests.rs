@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 struct Server {
     address: SocketAddr,
@@ -93,6 +93,9 @@ fn liveness_fails_only_for_a_lane_without_steps() {
     assert_eq!(server.get("/livez").0, 200);
     server.clock.advance(Duration::from_secs(1));
     assert_eq!(server.get("/livez"), (503, "lane 3 stuck: no step for 61 s\n".into()));
+    assert_eq!(server.get("/readyz"), (503, "lane 3 stuck: no step for 61 s\nwaiting for broker: no broker\n".into()));
+    let view: View = serde_json::from_str(&server.get("/v1/status").1).unwrap();
+    assert!(view.lanes[0].stuck && view.not_ready[0].contains("stuck"), "{view:?}");
 }
 
 #[test]

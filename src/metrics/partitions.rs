@@ -84,6 +84,14 @@ pub(super) const FAMILIES: &[Family<Vec<Owned>>] = &[
         read: |all| some(all, |it| it.headroom_ms.map(seconds)),
     },
     Family {
+        name: "tidemill_merge_partition_late_records_total",
+        help: "Records of the partition that were late since its assignment, by partition; tidemill_merge_records_total has \
+               them for all.",
+        kind: Kind::Counter,
+        labels: PARTITION,
+        read: |all| some(all, |it| Some(it.late_records as f64)),
+    },
+    Family {
         name: "tidemill_merge_watermark_timestamp_seconds",
         help: "Watermark of the partition in Unix seconds; absent before its first record.",
         kind: Kind::Gauge,
@@ -96,6 +104,14 @@ pub(super) const FAMILIES: &[Family<Vec<Owned>>] = &[
         kind: Kind::Gauge,
         labels: PARTITION,
         read: |all| some(all, |it| Some(it.open_panes as f64)),
+    },
+    Family {
+        name: "tidemill_close_open_windows",
+        help: "Windows of event time that are open, by partition, each with all its keys; those that nothing has come for are \
+               none.",
+        kind: Kind::Gauge,
+        labels: PARTITION,
+        read: |all| some(all, |it| Some(it.open.map_or(0.0, |open| open.windows as f64))),
     },
     Family {
         name: "tidemill_close_open_rows",

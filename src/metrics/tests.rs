@@ -4,12 +4,14 @@ mod page;
 
 use super::*;
 use crate::broker::Outlet;
+use crate::clock::ManualClock;
 use crate::config::Idle;
 use crate::fate::Reason;
 use crate::status::{OpenWindows, PartitionState, Phase, WaitsFor};
 use std::collections::BTreeSet;
 
 const NOW: Duration = Duration::from_secs(100);
+const STEP_MAX: Duration = Duration::from_secs(60);
 const HOUR: Window = Window {
     size_ms: 3_600_000,
     every_ms: 3_600_000,
@@ -18,6 +20,13 @@ const HOUR: Window = Window {
     idle: Idle::Close { after_ms: 60_000 },
 };
 const VERBS: [&str; 8] = ["poll", "decode", "merge", "close", "encode", "produce", "commit", "release"];
+
+/// Base units, then what is counted.
+const UNITS: &str = "seconds bytes ratio records windows panes rows transactions spans lanes brokers reasons tasks failures \
+                     gaps demotions promotions hits misses refusals trims holds entered finite";
+
+/// They have no unit: which of some states it is.
+const STATES: [&str; 3] = ["tidemill_poll_partition_state", "tidemill_close_waits_for", "tidemill_memory_ladder_step"];
 
 fn partition() -> PartitionStatus {
     let partition = TopicPartition { topic: "flights".into(), partition: 3 };
@@ -29,9 +38,11 @@ fn partition() -> PartitionStatus {
         open_panes: 4,
         rows: 40,
         closed_windows: 1,
+        late_records: 9,
         deferred_records: 12,
         deferred_bytes: 4096,
         due_ms: Some(3_600_000),
+        open: Some(OpenWindows { next_end_ms: 3_600_000, last_end_ms: 7_200_000, windows: 2, ended: 1, overdue: 0 }),
         lag_ms: Some(250),
         headroom_ms: Some(86_400_000),
         quiet_since: Duration::from_millis(98_500),
@@ -43,7 +54,7 @@ fn partition() -> PartitionStatus {
 fn all(lanes: usize, partitions: i32) -> Metrics {
     let metrics = Metrics::of("flights", "2.12.1").unwrap();
     let status = Status::new();
-    metrics.show_status(&status).unwrap();
+    metrics.show_status(&status, ManualClock::at(0), STEP_MAX).unwrap();
     metrics.show_memory(&memory::tests::memory()).unwrap();
     for lane in 0..lanes {
         status.lane(lane, Duration::ZERO, Phase::Running);
@@ -74,7 +85,13 @@ fn names_begin_with_a_verb_end_with_a_unit_and_carry_help() {
         assert!(VERBS.contains(&verb), "{name} must begin with tidemill_ and one of {VERBS:?}");
         let is_counter = family.get_field_type() == prometheus::proto::MetricType::COUNTER;
         assert_eq!(name.ends_with("_total"), is_counter, "{name}: counters, and only they, end with _total");
-        assert!(!name.contains("_ms") && !name.contains("milli"), "{name}: base units only");
+        let unit = name.strip_suffix("_total").unwrap_or(name).rsplit('_').next().unwrap();
+        let is_state = STATES.contains(&name);
+        assert_ne!(
+            UNITS.split(' ').any(|it| it == unit),
+            is_state,
+            "{name}: {unit} is no base unit, and nothing that is counted"
+        );
     }
 }
 
@@ -163,6 +180,8 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
         r#"tidemill_poll_lag_records{partition="3",topic="flights"} 7"#,
         r#"tidemill_poll_restored_ratio{partition="3",topic="flights"} 0.25"#,
         r#"tidemill_close_open_panes{partition="3",topic="flights"} 4"#,
+        r#"tidemill_close_open_windows{partition="3",topic="flights"} 2"#,
+        r#"tidemill_merge_partition_late_records_total{partition="3",topic="flights"} 9"#,
         r#"tidemill_close_due_timestamp_seconds{partition="3",topic="flights"} 3600"#,
         r#"tidemill_poll_lag_seconds{partition="3",topic="flights"} 0.25"#,
         r#"tidemill_poll_retention_headroom_seconds{partition="3",topic="flights"} 86400"#,
@@ -189,13 +208,13 @@ fn a_partition_shows_while_it_is_owned_and_no_longer() {
 fn a_partition_waits_for_one_thing_at_a_time() {
     let metrics = Metrics::new().unwrap();
     let live = PartitionStatus { state: PartitionState::Live, closed_windows: 0, lag: Some(0), ..partition() };
-    let open = Some(OpenWindows { next_end_ms: 3_600_000, last_end_ms: 3_600_000 });
+    let open = Some(OpenWindows { next_end_ms: 3_600_000, last_end_ms: 3_600_000, windows: 1, ended: 0, overdue: 0 });
     for (status, what) in [
         (PartitionStatus { open, ..live.clone() }, "silence"),
         (PartitionStatus { open, lag: Some(7), ..live.clone() }, "event"),
         (PartitionStatus { open, quiet_since: Duration::ZERO, ..live.clone() }, "answer"),
         (PartitionStatus { closed_windows: 2, ..live.clone() }, "commit"),
-        (live, "record"),
+        (PartitionStatus { open: None, ..live }, "record"),
     ] {
         metrics.partition(&status, &HOUR, NOW);
         let waits: Vec<_> =
@@ -232,7 +251,7 @@ fn clients_count_on_when_one_is_made_anew() {
 fn readiness_is_shown_by_reason() {
     let metrics = Metrics::of("p", "v").unwrap();
     let status = Status::new();
-    metrics.show_status(&status).unwrap();
+    metrics.show_status(&status, ManualClock::at(0), STEP_MAX).unwrap();
     assert!(scrape(&metrics).contains(r#"tidemill_poll_not_ready_reasons{reason="starting",pipeline="p"} 1"#));
     status.lane(0, Duration::ZERO, Phase::Running);
     status.partition(PartitionStatus { state: PartitionState::Held, ..partition() });
@@ -243,12 +262,29 @@ fn readiness_is_shown_by_reason() {
 }
 
 #[test]
+fn the_last_step_of_a_lane_ages_while_nobody_speaks_for_it() {
+    let metrics = Metrics::of("p", "v").unwrap();
+    let (status, clock) = (Status::new(), ManualClock::at(0));
+    metrics.show_status(&status, clock.clone(), STEP_MAX).unwrap();
+    status.lane(0, Duration::ZERO, Phase::Running);
+    status.lane(1, Duration::ZERO, Phase::Stopped);
+    for (after, stuck) in [(0, 0), (60, 0), (61, 1)] {
+        clock.advance(Duration::from_secs(after) - clock.monotonic());
+        let lines = scrape(&metrics);
+        let ages: Vec<_> = lines.iter().filter(|line| line.starts_with("tidemill_poll_step_age_seconds{")).collect();
+        assert_eq!(ages, [&format!(r#"tidemill_poll_step_age_seconds{{lane="0",pipeline="p"}} {after}"#)]);
+        let reason = format!(r#"tidemill_poll_not_ready_reasons{{reason="stuck",pipeline="p"}} {stuck}"#);
+        assert!(lines.contains(&reason), "{reason} is not in {lines:#?}");
+    }
+}
+
+#[test]
 fn series_have_a_ceiling_by_lanes_and_partitions() {
     let series = |metrics: &Metrics| scrape(metrics).iter().filter(|line| !line.starts_with('#')).count();
     let fixed = series(&all(0, 0));
     let lane = series(&all(3, 0)) - series(&all(2, 0));
     let partition = series(&all(0, 3)) - series(&all(0, 2));
-    assert!(fixed <= 400 && lane <= 24 && partition <= 24, "{fixed} fixed, {lane} a lane, {partition} a partition");
+    assert!(fixed <= 400 && lane <= 24 && partition <= 26, "{fixed} fixed, {lane} a lane, {partition} a partition");
     let many = series(&all(2, 500));
     assert_eq!(many, fixed + 2 * lane + 500 * partition);
 }

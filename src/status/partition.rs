@@ -54,6 +54,8 @@ pub struct PartitionStatus {
     pub rows: u64,
     /// Windows closed and not committed.
     pub closed_windows: u64,
+    /// Records that were late since the assignment.
+    pub late_records: u64,
     /// Results, late records and dead letters that are held until the commit that makes them visible.
     pub deferred_records: u64,
     /// Bytes of the buffers that hold them.
@@ -79,6 +81,12 @@ pub struct OpenWindows {
     pub next_end_ms: i64,
     /// End of the one that closes last.
     pub last_end_ms: i64,
+    /// How many there are; those that nothing has come for are none.
+    pub windows: u64,
+    /// Of them by the wall clock at their end or past it.
+    pub ended: u64,
+    /// Of these past their grace, too.
+    pub overdue: u64,
 }
 
 impl PartitionStatus {
@@ -95,6 +103,7 @@ impl PartitionStatus {
             open_panes: 0,
             rows: 0,
             closed_windows: 0,
+            late_records: 0,
             deferred_records: 0,
             deferred_bytes: 0,
             due_ms: None,

@@ -5,7 +5,7 @@
 
 use super::history::{Memory, Rates, Totals};
 use super::waits::Waits;
-use super::{LaneStatus, NotReady, PartitionStatus, Phase, Status};
+use super::{LaneStatus, NotReady, PartitionStatus, Phase, Status, step_max};
 use crate::config::{Config, Idle, Window};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct About {
     pub instance: String,
     /// The windows.
     pub window: Window,
+    /// The longest that a lane may take for one step.
+    pub step_max: Duration,
 }
 
 /// The process at one moment. Times are Unix milliseconds where the name ends with `_ms` and says a time, else spans.
@@ -83,8 +85,10 @@ pub struct LaneView {
     pub phase: String,
     /// What it waits for, if it does.
     pub why: Option<String>,
-    /// Since its last step.
+    /// Since its last step; 0 once none is expected any more.
     pub silent_ms: u64,
+    /// Whether that is longer than it may be: `/livez` fails.
+    pub stuck: bool,
     /// Partitions that it owns.
     pub partitions: usize,
 }
@@ -113,6 +117,12 @@ pub struct PartitionView {
     pub restored: f64,
     /// Panes that are open, or closed and not committed.
     pub open_panes: u64,
+    /// Windows that are open.
+    pub open_windows: u64,
+    /// Of them by the wall clock at their end or past it.
+    pub ended_windows: u64,
+    /// Of these past their grace, too.
+    pub overdue_windows: u64,
     /// End of the oldest open window; it closes `window.grace_ms` later.
     pub oldest_end_ms: Option<i64>,
     /// End of the newest open window.
@@ -149,6 +159,7 @@ impl About {
             group: config.kafka.group.clone(),
             instance: instance.to_owned(),
             window: config.pipeline.window,
+            step_max: step_max(config.commit.timeout),
         }
     }
 }
@@ -168,12 +179,12 @@ impl View {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             now_ms,
             up_s: last.at.as_secs_f64().round(),
-            not_ready: status.not_ready().iter().map(NotReady::to_string).collect(),
+            not_ready: status.not_ready(now, about.step_max).iter().map(NotReady::to_string).collect(),
             window: WindowView::of(&about.window),
             totals: last.totals,
             memory: last.memory,
             history: history.rates(),
-            lanes: lanes.map(|(number, lane)| LaneView::of(number, &lane, now, owned(number))).collect(),
+            lanes: lanes.map(|(number, lane)| LaneView::of(number, &lane, about, now, owned(number))).collect(),
             partitions: partitions.iter().map(|it| PartitionView::of(it, &about.window, now, now_ms)).collect(),
             ..Self::default()
         }
@@ -198,13 +209,14 @@ impl WindowView {
 }
 
 impl LaneView {
-    fn of(number: usize, lane: &LaneStatus, now: Duration, partitions: usize) -> Self {
+    fn of(number: usize, lane: &LaneStatus, about: &About, now: Duration, partitions: usize) -> Self {
         let why = match &lane.phase {
             Phase::Waiting(why) => Some(why.clone()),
             _ => None,
         };
-        let silent_ms = ms(now.saturating_sub(lane.last_step));
-        Self { lane: number, phase: lane.phase.as_str().to_owned(), why, silent_ms, partitions }
+        let silence = lane.silence(now).unwrap_or_default();
+        let (silent_ms, stuck) = (ms(silence), silence > about.step_max);
+        Self { lane: number, phase: lane.phase.as_str().to_owned(), why, silent_ms, stuck, partitions }
     }
 }
 
@@ -222,6 +234,9 @@ impl PartitionView {
             lag: status.lag,
             restored: (status.restored_ratio() * 1000.0).round() / 1000.0,
             open_panes: status.open_panes,
+            open_windows: status.open.map_or(0, |open| open.windows),
+            ended_windows: status.open.map_or(0, |open| open.ended),
+            overdue_windows: status.open.map_or(0, |open| open.overdue),
             oldest_end_ms: status.open.map(|open| open.next_end_ms),
             newest_end_ms: status.open.map(|open| open.last_end_ms),
             closed_windows: status.closed_windows,

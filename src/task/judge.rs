@@ -63,6 +63,7 @@ impl Task {
             let detail = format_args!("event time {time_ms}, its last window closed at {last_end_ms} plus grace");
             self.reject(&mut panes.hot, *keep_late, record, Reason::Late, detail, Some(late))?;
             self.counts.behind.observe(behind_ms);
+            self.late_records += 1;
             return Ok(());
         }
         let at = At { time_ms, offset: record.offset };

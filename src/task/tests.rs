@@ -229,4 +229,5 @@ fn what_no_topic_was_configured_for_is_counted_and_dropped() {
     assert_eq!((task.dropped_late, task.dropped_dead), (1, 2));
     assert!(task.dropped_last.is_some());
     assert_eq!([Reason::Late, Reason::BadTime, Reason::Future].map(|reason| task.counts.reason(reason)), [1, 1, 1]);
+    assert_eq!(task.late_records, 1);
 }

@@ -186,14 +186,14 @@ impl<'a> Stage<'a> {
 
     /// What the next close of a partition waits for.
     pub(super) fn waits(&self, topic: &str, partition: i32) -> Option<String> {
-        let now = self.clock.monotonic();
+        let now = (self.clock.monotonic(), self.clock.now_ms());
         self.workers.iter().find_map(|Worker { lane, .. }| {
             let mut holdings = lane.holdings();
             let is_it = |name: &crate::broker::TopicPartition| &*name.topic == topic && name.partition == partition;
             let holding = holdings.find(|holding| is_it(holding.partition()))?;
             let standing = lane.standing(holding.task()?.slot);
             let status = partition_status(holding, lane.context(), standing, now);
-            Some(Waits::of(&status, &self.config.pipeline.window, now).sentence)
+            Some(Waits::of(&status, &self.config.pipeline.window, now.0).sentence)
         })
     }
 

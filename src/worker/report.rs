@@ -33,9 +33,9 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// A reporter for lane number `number`.
-    pub fn new(number: usize, shared: Shared) -> Self {
-        shared.status.lane(number, Duration::ZERO, Phase::Starting);
+    /// A reporter for lane number `number`, which begins to step at `now`.
+    pub fn new(number: usize, shared: Shared, now: Duration) -> Self {
+        shared.status.lane(number, now, Phase::Starting);
         Self { number, shared, shown: BTreeMap::new(), next_at: Duration::ZERO }
     }
 
@@ -79,7 +79,7 @@ impl Reporter {
             let partition = holding.partition();
             let mut shown = gone.remove(partition).unwrap_or(Shown { minute: Minute::new(now), trail: None });
             let standing = holding.task().map_or(Standing::Goes, |task| lane.standing(task.slot));
-            let mut status = partition_status(holding, lane.context(), standing, now);
+            let mut status = partition_status(holding, lane.context(), standing, (now, now_ms));
             status.lane = self.number;
             if let Some(task) = holding.task() {
                 let retention_ms = self.shared.retention_ms(&partition.topic);
@@ -117,18 +117,18 @@ impl Shown {
     }
 }
 
-/// What a lane says about one of its partitions.
+/// What a lane says about one of its partitions at this moment: monotonic, and Unix ms on the wall.
 pub fn partition_status(
     holding: &Holding,
     context: &TaskContext,
     standing: Standing<'_>,
-    now: Duration,
+    (now, now_ms): (Duration, i64),
 ) -> PartitionStatus {
     // Nobody listens to it: that is no quiet.
     let unread =
         |state| PartitionStatus { quiet_since: now, ..PartitionStatus::new(holding.partition().clone(), state) };
     match holding {
-        Holding::Running(task) => running(task, context, standing),
+        Holding::Running(task) => running(task, context, standing, now_ms),
         Holding::Taking { .. } => unread(PartitionState::Restoring),
         Holding::Refused { why, .. } => {
             PartitionStatus { held_because: Some(why.clone()), ..unread(PartitionState::Held) }
@@ -136,7 +136,7 @@ pub fn partition_status(
     }
 }
 
-fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> PartitionStatus {
+fn running(task: &Task, context: &TaskContext, standing: Standing<'_>, now_ms: i64) -> PartitionStatus {
     let (state, restore) = match task.state() {
         State::Live => (PartitionState::Live, None),
         State::Restoring { until, .. } => (PartitionState::Restoring, Some((task.began_at(), until))),
@@ -147,7 +147,6 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         Standing::Held(why) => (PartitionState::Held, Some(why.to_owned())),
     };
     let panes = task.panes();
-    let ends = panes.next_end_ms().zip(panes.last_end_ms(&context.panes.bounds));
     let closed_rows: usize = task.closed.iter().map(|closed| closed.table.len()).sum();
     let closed_bytes: usize = task.closed.iter().map(|closed| closed.table.bytes()).sum();
     PartitionStatus {
@@ -160,13 +159,25 @@ fn running(task: &Task, context: &TaskContext, standing: Standing<'_>) -> Partit
         open_panes: (panes.len() + task.closed.len()) as u64,
         rows: (panes.rows() + closed_rows) as u64,
         closed_windows: task.closed.len() as u64,
+        late_records: task.late_records,
         deferred_records: (closed_rows + task.rejected.len()) as u64,
         deferred_bytes: (closed_bytes + task.rejected.bytes()) as u64,
         due_ms: task.due_ms(context),
-        open: ends.map(|(next_end_ms, last_end_ms)| OpenWindows { next_end_ms, last_end_ms }),
+        open: open_windows(task, context, now_ms),
         quiet_since: task.quiet_since(),
         ..PartitionStatus::new(task.partition.clone(), state)
     }
+}
+
+fn open_windows(task: &Task, context: &TaskContext, now_ms: i64) -> Option<OpenWindows> {
+    let (panes, bounds) = (task.panes(), &context.panes.bounds);
+    Some(OpenWindows {
+        next_end_ms: panes.next_end_ms()?,
+        last_end_ms: panes.last_end_ms(bounds)?,
+        windows: panes.open_until(bounds, i64::MAX),
+        ended: panes.open_until(bounds, now_ms),
+        overdue: panes.open_until(bounds, now_ms.saturating_sub(bounds.grace_ms())),
+    })
 }
 
 /// How old the last record read is while more wait behind it.
@@ -184,4 +195,49 @@ fn is_available(holding: &Holding, status: &PartitionStatus, now: Duration) -> b
         status.state == PartitionState::Live
             && waiting_since.is_none_or(|since| now.saturating_sub(since) <= COMMITTED_WITHIN)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::config::{self, Config};
+    use crate::lane::LaneOptions;
+    use crate::metrics::Metrics;
+    use crate::sim::{ClientOptions, Cluster};
+    use crate::status::step_max;
+
+    fn flights() -> Config {
+        let text = include_str!("../../config/flights.yaml");
+        config::parse("flights.yaml", text, std::path::Path::new("."), &|_| None).unwrap().config
+    }
+
+    #[test]
+    fn a_lane_lives_as_long_as_it_steps_however_long_the_brokers_are_away() {
+        let clock = ManualClock::at(0);
+        let (cluster, config) = (Cluster::virtual_time(&clock), flights());
+        ["flights", "flight-delays", "flights-late", "flights-dead"].iter().for_each(|it| cluster.create_topic(it, 1));
+        let client = cluster.client(ClientOptions::new("flight-delays", "here", &["flights"], "flight-delays"));
+        let mut lane = Lane::new(config.clone(), LaneOptions::new(0, &config), client, clock.clone());
+        let shared = Shared::new(Metrics::new().unwrap());
+        let mut reporter = Reporter::new(0, shared.clone(), clock.monotonic());
+        let step_max = step_max(config.commit.timeout);
+        let mut steps = |seconds: u64| {
+            for _ in 0..10 * seconds {
+                lane.step(Duration::ZERO).unwrap();
+                clock.advance(Duration::from_millis(100));
+                reporter.visit(&mut lane, clock.monotonic());
+                assert!(shared.status.stuck(clock.monotonic(), step_max).is_empty());
+            }
+            shared.status.lanes()[&0].phase.clone()
+        };
+        assert_eq!(steps(5), Phase::Running);
+        cluster.set_down(true);
+        assert!(matches!(steps(3 * step_max.as_secs()), Phase::Waiting(_)));
+        cluster.set_down(false);
+        assert_eq!(steps(60), Phase::Running);
+        // The same time without steps is another matter.
+        clock.advance(step_max + Duration::from_secs(1));
+        assert_eq!(shared.status.stuck(clock.monotonic(), step_max).len(), 1);
+    }
 }

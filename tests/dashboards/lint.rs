@@ -1,7 +1,12 @@
-//! The rules of grafana/dashboard-linter, and two of the house: thresholds on every panel, and a link to what to do.
+//! The rules of grafana/dashboard-linter, and three of the house: thresholds on every panel, a link to what to do, and a unit
+//! that Grafana has.
 
+use crate::panels;
 use regex::Regex;
 use serde_json::Value;
+
+/// Ids of Grafana's units. It shows a number with an id that it does not know as if that were the unit's name.
+const UNITS: [&str; 9] = ["none", "short", "percentunit", "s", "dateTimeAsIso", "bytes", "Bps", "recps", "ops"];
 
 /// Everything that a dashboard does wrong.
 pub fn dashboard(name: &str, dashboard: &Value) -> Vec<String> {
@@ -57,8 +62,8 @@ fn panel(panel: &Value, complain: &mut dyn FnMut(&str, &str)) {
         complain("panel-datasource", "must be ${datasource}");
     }
     let defaults = &panel["fieldConfig"]["defaults"];
-    if text(&defaults["unit"]).is_empty() {
-        complain("panel-units", "needs a unit");
+    if !UNITS.contains(&&*text(&defaults["unit"])) {
+        complain("panel-units", "needs one of the units of Grafana that are in use here");
     }
     if defaults["thresholds"]["steps"].as_array().is_none_or(Vec::is_empty) {
         complain("thresholds", "needs at least the base colour");
@@ -80,11 +85,20 @@ fn panel(panel: &Value, complain: &mut dyn FnMut(&str, &str)) {
     }
 }
 
+/// What a rule records for a whole pipeline has no instance to be filtered by.
+fn keeps_instance(name: &str) -> bool {
+    panels::rules().iter().find(|rule| rule.name == name).is_none_or(|rule| {
+        !rule.expr.contains("by (job, pipeline)") && panels::metrics_in(&rule.expr).iter().all(|it| keeps_instance(it))
+    })
+}
+
 fn target(expr: &str, complain: &mut dyn FnMut(&str, &str)) {
     let selector = Regex::new(r"\b(?:tidemill|process)[a-z_:0-9]*(\{[^}]*\})?").unwrap();
     for found in selector.captures_iter(expr) {
         let labels = found.get(1).map_or("", |labels| labels.as_str());
-        for label in ["job", "instance", "pipeline"] {
+        let kept =
+            |label: &&str| *label != "instance" || keeps_instance(found[0].split('{').next().unwrap_or_default());
+        for label in ["job", "instance", "pipeline"].into_iter().filter(kept) {
             if !labels.contains(&format!("{label}=~\"${label}\"")) {
                 complain(&format!("target-{label}"), &found[0]);
             }

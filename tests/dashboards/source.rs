@@ -35,6 +35,9 @@ pub struct Panel {
     pub stacked: bool,
     /// `0`: green from the beginning; `colour@value`: from there on; the first one counts from minus infinity.
     pub thresholds: Vec<Threshold>,
+    /// Alerts whose mark must be one of its thresholds.
+    #[serde(default)]
+    pub alerts: Vec<String>,
     /// Section of docs/operations.md.
     pub see: String,
     /// What must happen before there is data.

@@ -116,6 +116,14 @@ impl Store {
         answer["data"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Draws the dashboards into a folder, by `dashboards/pictures`.
+    pub fn draw(&self, folder: &Path) {
+        let render = concat!(env!("CARGO_MANIFEST_DIR"), "/dashboards/pictures/render.mjs");
+        let drawn =
+            Command::new("node").args([render, &format!("http://{}", self.queries.address)]).arg(folder).status();
+        assert!(drawn.is_ok_and(|status| status.success()), "is `npm install` done in dashboards/pictures?");
+    }
+
     /// How many rules have been evaluated so far; none with an error.
     pub fn evaluated_rules(&self) -> usize {
         let answer = json(self.rules.as_ref().unwrap_or(&self.queries).address, "/api/v1/rules");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -56,9 +57,22 @@ impl Stage {
         format!("http://{}/", self.served.address)
     }
 
+    /// A lane has said nothing for longer than it may.
+    pub fn hang(&self, lane: usize) {
+        self.status.lane(lane, UP - Duration::from_secs(75), Phase::Running);
+    }
+
     /// The partition goes on.
     pub fn heal(&self, number: i32) {
         self.status.partition(live(number));
+    }
+
+    /// What `tidemill top --once` prints.
+    pub fn frame(&self) -> String {
+        let mut top = Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        let output = top.args(["top", "--once", &self.served.address.to_string()]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Nobody answers any more.
@@ -113,12 +127,19 @@ fn live(number: i32) -> PartitionStatus {
     let silent = number % 5 == 0;
     let watermark_ms = NOW_MS - i64::from(number) * 2_000;
     let end_ms = (watermark_ms - HOUR_MS).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS;
+    let until = |ms: i64| (0..3).filter(|hours| end_ms + hours * HOUR_MS <= ms).count() as u64;
     PartitionStatus {
         watermark_ms: Some(watermark_ms),
         position: 1_000_000 + i64::from(number),
         lag: Some(if silent { 0 } else { i64::from(number) * 3 }),
         open_panes: 3,
-        open: Some(OpenWindows { next_end_ms: end_ms, last_end_ms: end_ms + 2 * HOUR_MS }),
+        open: Some(OpenWindows {
+            next_end_ms: end_ms,
+            last_end_ms: end_ms + 2 * HOUR_MS,
+            windows: 3,
+            ended: until(NOW_MS),
+            overdue: until(NOW_MS - HOUR_MS),
+        }),
         quiet_since: UP - Duration::from_secs(if silent { 12 } else { 0 }),
         lane: number as usize % LANES,
         ..PartitionStatus::new(partition, PartitionState::Live)

@@ -38,7 +38,7 @@ pub(super) fn run(
     let memory = Memory::new(Budget::of(config, total.bytes, Lanes::Exactly(1))?, &config.memory.pool);
     shared.show(&memory)?;
     let mut lane = Lane::new(config.clone(), LaneOptions::within(0, config, &memory), client, clock.clone());
-    let mut reporter = Reporter::new(0, shared.clone());
+    let mut reporter = Reporter::new(0, shared.clone(), clock.monotonic());
     let began = system.monotonic();
     let (mut last, mut finished) = (began, false);
     while !shared.is_stopping() {

@@ -81,6 +81,7 @@ impl Screen {
         let ready = match (view.name.is_empty(), view.not_ready.is_empty()) {
             (true, _) => " ? ".on_dark_gray(),
             (_, true) => " ready ".black().on_green(),
+            (_, false) if view.lanes.iter().any(|lane| lane.stuck) => " not ready ".white().on_red(),
             (_, false) => " not ready ".black().on_yellow(),
         };
         let about = format!(
@@ -142,8 +143,15 @@ impl Screen {
     fn lanes(&self) -> Line<'_> {
         let lane = |lane: &LaneView| {
             let why = lane.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            let text = format!("{} {}, owns {}{why}  ", lane.lane, lane.phase, lane.partitions);
-            if lane.phase == "running" { Span::raw(text) } else { text.yellow() }
+            let silent_ms = i64::try_from(lane.silent_ms).unwrap_or(i64::MAX);
+            let step = if silent_ms < 1000 { String::new() } else { format!(", last step {} ago", human(silent_ms)) };
+            let does = if lane.stuck { "stuck" } else { &lane.phase };
+            let text = format!("{} {does}, owns {}{why}{step}  ", lane.lane, lane.partitions);
+            match &*lane.phase {
+                _ if lane.stuck => text.red().bold(),
+                "running" => Span::raw(text),
+                _ => text.yellow(),
+            }
         };
         Line::from_iter(std::iter::once(Span::raw("lanes   ")).chain(self.view.lanes.iter().map(lane)))
     }

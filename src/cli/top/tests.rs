@@ -19,7 +19,14 @@ fn partition(number: i32, state: &str, sentence: &str) -> PartitionView {
 }
 
 fn view() -> View {
-    let lane = |lane: usize, phase: &str| LaneView { lane, phase: phase.into(), partitions: 1, ..LaneView::default() };
+    let lane = |lane: usize, phase: &str, silent_ms: u64| LaneView {
+        lane,
+        phase: phase.into(),
+        silent_ms,
+        stuck: silent_ms > 60_000,
+        partitions: 1,
+        ..LaneView::default()
+    };
     View {
         name: "flight-delays".into(),
         group: "flight-delays".into(),
@@ -46,7 +53,7 @@ fn view() -> View {
             resident_bytes: vec![0, 150 << 20],
             lent_bytes: vec![0, 80 << 20],
         },
-        lanes: vec![lane(0, "running"), lane(1, "draining")],
+        lanes: vec![lane(0, "running", 240), lane(1, "draining", 2_000), lane(2, "running", 75_000)],
         partitions: vec![
             partition(0, "live", "window 2013-01-01 10:00–11:00 closes when an event of 12:00 or later arrives"),
             partition(1, "held", "held because its metadata is garbage"),

@@ -76,7 +76,7 @@ function chart(svg, at_s, values, limit, says) {
 
 const STATES = ["held", "paused", "restoring", "live"];
 const TONES = { held: "bad", paused: "warn", restoring: "", live: "good", running: "good", waiting: "warn",
-  starting: "", draining: "warn", stopped: "", ERROR: "bad", WARN: "warn" };
+  starting: "", draining: "warn", stopped: "", stuck: "bad", ERROR: "bad", WARN: "warn" };
 const badge = (node, word) => { text(node, word); kind(node, `badge ${TONES[word] ?? ""}`.trim()); };
 
 function head(view) {
@@ -85,7 +85,7 @@ function head(view) {
   text(at("about"), `${view.instance} · group ${view.group} · tidemill ${view.version} · up ${span(view.up_s * 1000)}`);
   const ready = at("ready");
   text(ready, view.not_ready.length ? "not ready" : "ready");
-  kind(ready, `badge ${view.not_ready.length ? "warn" : "good"}`);
+  kind(ready, `badge ${view.lanes.some((lane) => lane.stuck) ? "bad" : view.not_ready.length ? "warn" : "good"}`);
   const shown = view.not_ready.slice(0, 5);
   if (view.not_ready.length > 5) shown.push(`and ${view.not_ready.length - 5} more reasons: see readyz`);
   at("reasons").hidden = !shown.length;
@@ -134,36 +134,37 @@ function cards(view) {
 function windows(view) {
   const { size_ms, every_ms, grace_ms, idle, idle_after_ms } = view.window;
   const kindOf = every_ms === size_ms ? span(size_ms) : `${span(size_ms)} every ${span(every_ms)}`;
+  const oldest_ms = Math.min(...view.partitions.map((it) => it.oldest_end_ms ?? Infinity));
   text(at("windows-more"), `${kindOf}, grace ${span(grace_ms)}, `
-    + (idle === "off" ? "silence closes nothing" : `silence: ${idle} after ${span(idle_after_ms)}`));
-  const open = view.partitions.filter((it) => it.oldest_end_ms != null);
-  const age = (it) => view.now_ms - it.oldest_end_ms;
+    + (idle === "off" ? "silence closes nothing" : `silence: ${idle} after ${span(idle_after_ms)}`)
+    + (oldest_ms < Infinity ? `; the oldest until ${time(oldest_ms)}` : ""));
   const ages = [
-    ["not ended yet", open.filter((it) => age(it) < 0)],
-    ["ended, in their grace", open.filter((it) => age(it) >= 0 && age(it) < grace_ms)],
-    ["past their grace by the wall clock", open.filter((it) => age(it) >= grace_ms)],
-    ["closed, waiting for their commit", view.partitions.filter((it) => it.closed_windows)],
+    ["not ended yet", (it) => it.open_windows - it.ended_windows],
+    ["ended, in their grace", (it) => it.ended_windows - it.overdue_windows],
+    ["past their grace by the wall clock", (it) => it.overdue_windows],
+    ["closed, waiting for their commit", (it) => it.closed_windows],
   ];
-  list(at("ages"), ages, "div", (node, [name, found]) => {
+  // Each with all its keys, and counted in each partition.
+  list(at("ages"), ages, "div", (node, [name, windowsOf]) => {
+    const found = view.partitions.filter(windowsOf);
     if (!node.children.length) {
       node.setAttribute("role", "listitem");
       node.append(make("b"), make("span"), make("div", "quiet"));
     }
     kind(node, found.length ? "on" : "");
-    text(node.children[0], plural(found.length, "partition", "partitions"));
+    text(node.children[0], plural(found.reduce((sum, it) => sum + windowsOf(it), 0), "window", "windows"));
     text(node.children[1], name);
-    const oldest = found.reduce((a, b) => !a || (b.oldest_end_ms ?? Infinity) < (a.oldest_end_ms ?? Infinity) ? b : a, null);
-    text(node.children[2], oldest && oldest.oldest_end_ms != null ? `oldest: until ${time(oldest.oldest_end_ms)}` : "");
+    text(node.children[2], found.length ? `in ${plural(found.length, "partition", "partitions")}` : "");
   });
 }
 
 function lanes(view) {
   list(at("lanes"), view.lanes, "li", (node, lane) => {
     if (!node.children.length) node.append(make("span", "badge"), make("b"), make("div", "quiet"));
-    badge(node.children[0], lane.phase);
+    badge(node.children[0], lane.stuck ? "stuck" : lane.phase);
     text(node.children[1], `lane ${lane.lane}`);
     const step = lane.silent_ms < 1000 ? "" : ` · last step ${span(lane.silent_ms)} ago`;
-    text(node.children[2], lane.why ?? plural(lane.partitions, "partition", "partitions") + step);
+    text(node.children[2], (lane.why ?? plural(lane.partitions, "partition", "partitions")) + step);
   });
 }
 
@@ -176,7 +177,7 @@ const COLUMNS = [
   { head: "watermark", name: "time", say: (it) => time(it.watermark_ms), key: (it) => it.watermark_ms ?? -Infinity },
   { head: "behind", name: "number", say: (it) => span(it.behind_ms), key: (it) => it.behind_ms ?? -Infinity },
   { head: "lag", name: "number", say: (it) => count(it.lag), key: (it) => it.lag ?? -1 },
-  { head: "open", name: "number", say: (it) => count(it.open_panes), key: (it) => it.open_panes },
+  { head: "open", name: "number", say: (it) => count(it.open_windows), key: (it) => it.open_windows },
   { head: "oldest until", name: "time", say: (it) => time(it.oldest_end_ms), key: (it) => it.oldest_end_ms ?? Infinity },
   { head: "the next close waits for", name: "says", say: (it) => it.sentence, by: (a, b) => a.waits_for.localeCompare(b.waits_for) },
 ];

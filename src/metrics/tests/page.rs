@@ -11,8 +11,9 @@ from the tables in `src/metrics`; the same words are in the HELP lines of a scra
 - Every series carries `pipeline`, the name in the configuration. `lane` is the number of a thread; `topic` and
   `partition` are those of the source.
 - Every series exists from the start with 0, except those of partitions, which come with the assignment and go with the
-  revocation, and where the text says \"absent\".
-- There are at most 400 series for each process, 24 for each of its lanes and 24 for each partition that it owns; a test
+  revocation; those of lanes and of memory (`tidemill_release_pool_…`, `tidemill_memory_…`), of which a worker has none
+  while it waits for its first broker; and where the text says \"absent\".
+- There are at most 400 series for each process, 24 for each of its lanes and 26 for each partition that it owns; a test
   counts them.
 - What to look at, and when: [operations.md](operations.md).
 ";

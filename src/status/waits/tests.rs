@@ -19,7 +19,13 @@ fn open(quiet_ms: u64) -> PartitionStatus {
     let partition = TopicPartition { topic: "flights".into(), partition: 0 };
     PartitionStatus {
         watermark_ms: Some(ELEVEN_MS + 43 * 60_000),
-        open: Some(OpenWindows { next_end_ms: ELEVEN_MS, last_end_ms: ELEVEN_MS + HOUR_MS }),
+        open: Some(OpenWindows {
+            next_end_ms: ELEVEN_MS,
+            last_end_ms: ELEVEN_MS + HOUR_MS,
+            windows: 2,
+            ended: 0,
+            overdue: 0,
+        }),
         lag: Some(0),
         quiet_since: NOW - Duration::from_millis(quiet_ms),
         ..PartitionStatus::new(partition, PartitionState::Live)

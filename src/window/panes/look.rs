@@ -3,6 +3,7 @@
 use super::{PaneContext, Panes};
 use crate::aggregate::Layout;
 use crate::pool::{Full, Need};
+use crate::window::bounds::Bounds;
 use crate::window::table::{Fill, Row, Source};
 
 impl Panes {
@@ -13,6 +14,20 @@ impl Panes {
             let panes = self.panes.iter().filter(|pane| bounds.holds(end_ms, pane.start_ms));
             (end_ms, panes.map(|pane| pane.table.len()).sum())
         })
+    }
+
+    /// Number of open windows that end at `until_ms` at the latest; one that nothing has come for is not open.
+    pub fn open_until(&self, bounds: &Bounds, until_ms: i64) -> u64 {
+        let (mut from_ms, mut windows) = (self.next_end_ms().unwrap_or(i64::MAX), 0);
+        for pane in &self.panes {
+            let first_ms = bounds.first_end(pane.start_ms).max(from_ms);
+            let last_ms = bounds.last_end(pane.start_ms).min(until_ms);
+            if first_ms <= last_ms {
+                windows += last_ms.abs_diff(first_ms) / bounds.every_ms().unsigned_abs() + 1;
+                from_ms = bounds.last_end(pane.start_ms) + bounds.every_ms();
+            }
+        }
+        windows
     }
 
     /// Calls `each` with every open window that holds the key, and its row as it is now.
@@ -60,7 +75,7 @@ mod tests {
     use crate::window::keys::Keys;
     use crate::window::panes::{PaneContext, Panes};
 
-    /// Counts of a key in all windows, by looking and then by closing them.
+    /// Counts of a key in all windows, by looking and then by closing them; what is open is counted on the way.
     fn seen_and_closed(size_ms: i64, every_ms: i64) -> [Vec<(i64, u64)>; 2] {
         let bounds = Bounds::new(&Window { size_ms, every_ms, offset_ms: 0, grace_ms: 0, idle: Idle::Off });
         let layout = Layout::new(&[Aggregate { name: "n".into(), kind: AggregateKind::Count, path: None }]);
@@ -78,12 +93,19 @@ mod tests {
         let mut seen = Vec::new();
         panes.look(&mut context, b"k", |end_ms, _, row| seen.push((end_ms, row.words[0]))).unwrap();
         assert!(panes.open(&context).count() >= seen.len() && panes.bytes() == before);
-        let mut closed = Vec::new();
+        let open: Vec<_> = (-5..50).map(|until_ms| (until_ms, panes.open_until(&bounds, until_ms))).collect();
+        let (mut closed, mut ends) = (Vec::new(), Vec::new());
         while let Some((end_ms, table)) = panes.close_next(&mut context).unwrap() {
+            ends.push(end_ms);
+            assert_eq!(panes.open_until(&bounds, i64::MAX), panes.open_until(&bounds, 50));
             let rows = table.rows(&context.layout).filter(|row| row.key == b"k");
             closed.extend(rows.map(|row| (end_ms, row.words[0])));
             context.release(table);
         }
+        for (until_ms, windows) in open {
+            assert_eq!(windows, ends.iter().filter(|end_ms| **end_ms <= until_ms).count() as u64, "until {until_ms}");
+        }
+        assert_eq!(panes.open_until(&bounds, i64::MAX), 0);
         drop(context);
         assert_eq!(pool.all_home(), Ok(()));
         [seen, closed]
