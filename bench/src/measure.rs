@@ -20,6 +20,8 @@ use tidemill::kafka::Admin;
 const LOOK: Duration = Duration::from_millis(10);
 /// Without any progress for so long the run has failed.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Shorter than this a measurement is mostly the error of its marks.
+const WALL_MIN: Duration = Duration::from_millis(500);
 /// Partitions of every sink.
 pub(crate) const SINK_PARTITIONS: i32 = 4;
 
@@ -88,6 +90,7 @@ pub(crate) trait Judge {
 pub(crate) fn measure(apache: &mut Apache, system: System, job: &Job, facts: &dyn Facts) -> anyhow::Result<Measured> {
     let marks = facts.marks()?;
     apache.topic(&job.sink, SINK_PARTITIONS, "producer")?;
+    until_led(apache, &job.sink)?;
     let begun = Instant::now();
     let mut process = system.start(apache, job)?;
     let measured = watch(apache, system, &mut process, job, marks)
@@ -117,6 +120,7 @@ fn watch(
     let (cpu_before, since) = (process.cpu()?, Instant::now());
     progress.until(to, process)?;
     let (cpu, wall) = (process.cpu()? - cpu_before, since.elapsed());
+    ensure!(wall >= WALL_MIN, "{wall:?} between the marks say nothing: ask for more --records");
     apache.check()?;
     let records = to.records - from.records;
     Ok(Measured {
@@ -160,6 +164,16 @@ impl Progress {
             }
         }
     }
+}
+
+/// A topic that is new has no leaders for a while: nobody would see how far a system is.
+fn until_led(apache: &Apache, topic: &str) -> anyhow::Result<()> {
+    let (mut admin, names, begun) = (apache.admin("")?, names(topic, SINK_PARTITIONS), Instant::now());
+    while written(&mut admin, &names)?.is_none() {
+        ensure!(begun.elapsed() < PATIENCE, "{topic} has no leaders");
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 fn said(lines: &mut BufReader<ChildStdout>) -> anyhow::Result<u64> {
