@@ -133,7 +133,8 @@ fn an_open_transaction_of_a_dead_worker_holds_another_place_back_until_its_timeo
 
 #[test]
 fn a_worker_stops_in_time_with_and_without_its_broker() {
-    let kafka: &'static Kafka = Box::leak(Box::new(Kafka::start()));
+    // With a controller of its own: the broker is killed in the middle of a transaction, and has to come back with it.
+    let kafka: &'static Kafka = Box::leak(Box::new(Kafka::start_with_controller()));
     let stage = stage("stops", kafka);
     flights::load(&stage, &flights::flights()[..50_000], |flight| Some(&flight.carrier));
     let bound = |what: &str, mut worker: Worker, act: &dyn Fn(&Worker)| {
