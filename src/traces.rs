@@ -52,8 +52,9 @@ pub struct TideSpan {
 /// Where lanes hand over spans that are over; clones are handles of the same.
 #[derive(Clone, Debug)]
 pub struct Traces {
-    /// Of a splitmix64; one for all lanes.
-    state: Arc<AtomicU64>,
+    /// What makes ids of the numbers that follow; one for all lanes.
+    hash: RandomState,
+    number: Arc<AtomicU64>,
     spans: SyncSender<TideSpan>,
     counts: SpanCounts,
 }
@@ -62,8 +63,7 @@ impl Traces {
     /// A way for `room` spans at once.
     pub fn new(room: usize, counts: SpanCounts) -> (Self, Receiver<TideSpan>) {
         let (spans, receiver) = sync_channel(room);
-        let state = Arc::new(AtomicU64::new(RandomState::new().hash_one(room)));
-        (Self { state, spans, counts }, receiver)
+        (Self { hash: RandomState::new(), number: Arc::default(), spans, counts }, receiver)
     }
 
     /// Ids for a span that begins a trace.
@@ -80,11 +80,7 @@ impl Traces {
 
     /// A number that is not zero.
     fn random(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)).max(1)
+        self.hash.hash_one(self.number.fetch_add(1, Ordering::Relaxed)).max(1)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Cells are panes of one slide of the window; a window is the sum of its panes.
 
-use crate::measure::{Facts, Judge, Mark};
+use crate::measure::{FROM, Facts, Judge, Mark};
 use crate::shape::{Event, FIRST_MS, Shape, read_key};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -18,8 +18,6 @@ pub(crate) struct Windows {
 /// Tumbling windows of 10 s with a grace of 2 s.
 pub(crate) const TUMBLING: Windows = Windows { size_ms: 10_000, every_ms: 10_000, grace_ms: 2_000 };
 
-/// Where measuring begins: start-up, first fetches and a JVM's warming up lie before.
-const FROM: f64 = 0.2;
 /// The end of the input proves nothing: partitions reach it at different event times.
 const TAIL_MS: i64 = 1_000;
 

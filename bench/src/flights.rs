@@ -5,7 +5,7 @@
 use crate::apache::Apache;
 use crate::expected::Windows;
 use crate::load::{LOADED_WITHIN, loader};
-use crate::measure::{Facts, Judge, Mark};
+use crate::measure::{FROM, Facts, Judge, Mark};
 use crate::report::root;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -20,7 +20,6 @@ pub(crate) const HOURS: Windows = Windows { size_ms: 3_600_000, every_ms: 3_600_
 /// Departures in the file.
 pub(crate) const A_YEAR: u64 = 336_776;
 const YEAR_MS: i64 = 365 * 24 * HOURS.size_ms;
-const FROM: f64 = 0.2;
 
 /// Count, sum, min and max of the delays; delays are whole minutes, so that sums are exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]

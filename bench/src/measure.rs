@@ -55,6 +55,9 @@ impl Measured {
     }
 }
 
+/// The part of an input before measuring begins: start-up, first fetches and a JVM's warming up lie there.
+pub(crate) const FROM: f64 = 0.2;
+
 /// A place in the input, and what has been written when all windows that are due there are closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {

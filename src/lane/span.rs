@@ -1,6 +1,6 @@
 //! A tide as it is seen from outside: counted by its result, and, where traces are on, a span whose ids are in the log.
 //!
-//! Decides nothing. Without traces it counts and allocates nothing.
+//! Decides nothing. Without traces it only counts, and allocates nothing.
 
 use super::Lane;
 use super::tide::Phase;
