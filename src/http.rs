@@ -5,7 +5,6 @@
 
 mod admin;
 mod door;
-mod heap;
 mod page;
 mod status;
 mod windows;

@@ -56,6 +56,8 @@ pub mod pool;
 
 pub mod budget;
 
+pub mod heap;
+
 pub mod plan;
 
 pub mod config;

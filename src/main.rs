@@ -10,17 +10,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Between two looks for memory that is free for long enough.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
 
-unsafe extern "C" {
-    /// mimalloc: gives back what has been free for a second.
-    fn mi_collect(force: bool);
-}
-
 fn main() -> ExitCode {
     // Freed memory goes back when something is freed after its delay: after a burst, nothing is.
     let purge = || loop {
         std::thread::sleep(PURGE_EVERY);
-        // SAFETY: may be called by any thread at any time; touches only what is free.
-        unsafe { mi_collect(false) };
+        tidemill::heap::give_back(false);
     };
     let purging = std::thread::Builder::new().name("purge".into()).spawn(purge);
     drop(purging);

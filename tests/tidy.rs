@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("error", &[]),
     ("fate", &[]),
+    ("heap", &[]),
     ("pool", &[]),
     ("budget", &["pool"]),
     ("decode", &["pool"]),
@@ -52,7 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("kafka", &["budget", "instance", "logs", "metrics"]),
     ("sim", &["logs"]),
-    ("http", &["logs", "metrics", "recent", "status"]),
+    ("http", &["heap", "logs", "metrics", "recent", "status"]),
     (
         "worker",
         &["budget", "checkpoint", "http", "instance", "lane", "logs", "metrics", "pool", "recent", "status", "task"],

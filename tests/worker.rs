@@ -20,6 +20,8 @@ mod bad_input;
 mod chaos;
 #[path = "worker/distance.rs"]
 mod distance;
+#[path = "worker/expected.rs"]
+mod expected;
 #[path = "worker/flights.rs"]
 mod flights;
 #[path = "worker/judge.rs"]

@@ -2,11 +2,15 @@
 //!
 //! From numbers that somebody gives, or from records of the real topic; it joins no group and changes nothing.
 
+mod at_start;
 mod connect;
+
+pub(super) use at_start::foresee;
 
 use super::sizing;
 use crate::config::Config;
 use crate::plan::{self, Given, Load, Place};
+use connect::Bounds;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -52,7 +56,7 @@ pub struct Arguments {
 pub fn plan(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(config) = super::load(&arguments.file)? else { return Ok(2) };
     let (load, retention_ms) = if arguments.connect {
-        connect::look(&config, arguments.sample as u64)?
+        connect::look(&config, &Bounds::patient(arguments.sample as u64))?
     } else if let Some(given) = given(arguments, &config) {
         (Load::given(&given), None)
     } else {

@@ -3,6 +3,7 @@
 //! HTTP answers from the first moment, so that an operator sees what the worker waits for; brokers and topics that are
 //! not there yet are waited for, not died of.
 
+use super::plan;
 use super::preflight::{self, ClusterFacts, Severity};
 use super::sizing;
 use crate::broker::TopicPartition;
@@ -17,7 +18,6 @@ use crate::kafka::{Admin, KafkaBroker, Options, init_transactional_ids, pin_star
 use crate::lane::{Lane, LaneOptions};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
-use crate::plan;
 use crate::recent::{Mailbox, Recent};
 use crate::status::{Phase, step_max};
 use crate::traces::{Exporter, Origin, Traces};
@@ -139,7 +139,10 @@ pub(super) fn start(
     for finding in preflight::judge(config, &facts) {
         match finding.severity {
             Severity::Fatal => bail!("{finding}"),
-            Severity::Error | Severity::Warning => tracing::warn!("{finding}"),
+            Severity::Error | Severity::Warning => {
+                let help = (!finding.mend.is_empty()).then_some(finding.mend.as_str());
+                tracing::warn!(help, "{}", finding.text);
+            }
         }
     }
     let retention = facts.sources.iter().filter_map(|topic| Some((topic.name.clone(), topic.retention_ms()?)));
@@ -150,9 +153,7 @@ pub(super) fn start(
         return Ok(None);
     }
     let memory = memory(config, shared, partitions.len())?;
-    if let Err(problem) = plan::check(config, &memory.budget, partitions.len()) {
-        tracing::warn!("{problem}");
-    }
+    plan::foresee(config, &facts, &memory.budget, &|| !shared.is_stopping());
     let count = memory.budget.lanes;
     let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
     let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();

@@ -2,8 +2,9 @@
 //!
 //! Off unless `http.admin` says otherwise. Then for callers on this machine, or with a token for whoever shows it.
 
-use super::{Pages, heap};
+use super::Pages;
 use crate::config::Admin;
+use crate::heap;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;

@@ -9,6 +9,7 @@ use super::replies::{Group, Reply, Topic};
 use super::requests::{Mailbox, NewTopic, Resource, Which};
 use super::{positions, properties};
 use crate::broker::{CommitOffset, Committed, Ends, Event, TopicPartition};
+use crate::budget::Settings;
 use crate::config::Kafka;
 use crate::error::BrokerError;
 use rdkafka_sys as rd;
@@ -52,7 +53,7 @@ impl Admin {
         let client = Client::new(Role::Producer, &properties::plain_producer(kafka)?, Arc::new(Context::default()))?;
         let mailbox = Mailbox::new(&client)?;
         let group = if kafka.group.is_empty() { "tidemill-admin" } else { &kafka.group };
-        let properties = properties::plain_consumer(kafka, group)?;
+        let properties = properties::plain_consumer(kafka, group, &Settings::default())?;
         let outsider = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         Ok(Self { client, mailbox, outsider, group: kafka.group.clone(), timeout })
     }

@@ -1,6 +1,6 @@
 //! Records in bulk without a group: a fast producer to load a topic, a reader of what is committed in one.
 //!
-//! For the demo, the tests and benches; no lane uses it, and nothing here is exactly-once.
+//! For plans, the demo, tests and benches; no lane uses it, and nothing here is exactly-once.
 
 use super::context::Context;
 use super::list::PartitionList;
@@ -9,6 +9,7 @@ use super::outgoing::{Message, Topic};
 use super::properties;
 use super::queue::DataQueue;
 use crate::broker::{Event, Headers, RecordBatch, Start, TopicPartition};
+use crate::budget::Settings;
 use crate::config::Kafka;
 use crate::error::BrokerError;
 use rdkafka_sys as rd;
@@ -94,15 +95,15 @@ impl Reader {
             slot: number.unsigned_abs(),
             offset: i64::from(rd::RD_KAFKA_OFFSET_BEGINNING),
         };
-        Self::open_at(kafka, &partitions.into_iter().map(start).collect::<Vec<_>>())
+        Self::open_at(kafka, &partitions.into_iter().map(start).collect::<Vec<_>>(), &Settings::default())
     }
 
-    /// Creates the client and begins at these places, whatever their topics.
+    /// Creates the client and begins at these places, whatever their topics; it holds no more than `settings` allow.
     ///
     /// # Errors
     /// Fatal: a property is refused.
-    pub fn open_at(kafka: &Kafka, starts: &[Start]) -> Result<Self, BrokerError> {
-        let properties = properties::plain_consumer(kafka, "tidemill-reader")?;
+    pub fn open_at(kafka: &Kafka, starts: &[Start], settings: &Settings) -> Result<Self, BrokerError> {
+        let properties = properties::plain_consumer(kafka, "tidemill-reader", settings)?;
         let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive.
         unsafe { rd::rd_kafka_poll_set_consumer(client.raw()) };

@@ -4,6 +4,7 @@
 
 use super::client::Options;
 use super::native::Conf;
+use crate::budget::Settings;
 use crate::config::{Kafka, Protocol};
 use crate::error::BrokerError;
 
@@ -126,22 +127,7 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
         let brokers = ["session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"];
         all.retain(|(name, _)| !brokers.contains(&name.as_str()));
     }
-    let settings = &options.settings;
-    all.extend(list(&[
-        ("group.id", &kafka.group),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("isolation.level", "read_committed"),
-        ("enable.partition.eof", "true"),
-        // A queued record costs a few hundred bytes beside its own: the count is capped as well.
-        ("queued.min.messages", &settings.consumer_queue_records.to_string()),
-        ("queued.max.messages.kbytes", &kib(settings.consumer_queue_bytes)),
-        ("fetch.max.bytes", &settings.fetch_bytes.to_string()),
-        ("fetch.message.max.bytes", &settings.partition_fetch_bytes.to_string()),
-        // Means nothing to a consumer, but librdkafka does not start if it is more than `fetch.max.bytes`.
-        ("message.max.bytes", &settings.fetch_bytes.to_string()),
-    ]));
+    all.extend(reading(&kafka.group, &options.settings));
     match kafka.protocol {
         Protocol::Classic => all.extend(list(&[("partition.assignment.strategy", "cooperative-sticky")])),
         Protocol::Consumer => all.extend(list(&[("group.protocol", "consumer")])),
@@ -154,6 +140,25 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
         all.extend(list(&[("topic.blacklist", &own.join(","))]));
     }
     Ok(all)
+}
+
+/// How everybody reads: what is committed, within limits, and a position is nobody's but ours.
+fn reading(group: &str, settings: &Settings) -> Properties {
+    list(&[
+        ("group.id", group),
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "error"),
+        ("isolation.level", "read_committed"),
+        ("enable.partition.eof", "true"),
+        // A queued record costs a few hundred bytes beside its own: the count is capped as well.
+        ("queued.min.messages", &settings.consumer_queue_records.to_string()),
+        ("queued.max.messages.kbytes", &kib(settings.consumer_queue_bytes)),
+        ("fetch.max.bytes", &settings.fetch_bytes.to_string()),
+        ("fetch.message.max.bytes", &settings.partition_fetch_bytes.to_string()),
+        // Means nothing to a consumer, but librdkafka does not start if it is more than `fetch.max.bytes`.
+        ("message.max.bytes", &settings.fetch_bytes.to_string()),
+    ])
 }
 
 /// A transactional producer; with `isolate` every record travels in a batch of its own.
@@ -202,19 +207,11 @@ pub(super) fn transactional(kafka: &Kafka, id: &str) -> Result<Properties, Broke
 }
 
 /// A reader that joins nothing, of committed records only. (librdkafka wants a group's name all the same.)
-pub(super) fn plain_consumer(kafka: &Kafka, group: &str) -> Result<Properties, BrokerError> {
+pub(super) fn plain_consumer(kafka: &Kafka, group: &str, settings: &Settings) -> Result<Properties, BrokerError> {
     let mut all = common(kafka)?;
     all.extend(list(&[("fetch.queue.backoff.ms", "1"), ("fetch.wait.max.ms", "20")]));
     all.extend(pairs([&kafka.properties, &kafka.consumer_properties]));
-    all.extend(list(&[
-        ("group.id", group),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("isolation.level", "read_committed"),
-        ("enable.partition.eof", "true"),
-        ("queued.max.messages.kbytes", "16384"),
-    ]));
+    all.extend(reading(group, settings));
     Ok(all)
 }
 
@@ -233,7 +230,6 @@ fn kib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::Settings;
 
     #[test]
     fn librdkafka_knows_every_owned_property_and_no_invented_one() {

@@ -12,8 +12,10 @@ use crate::window::bounds::Bounds;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// Panes whose keys are counted, the latest: 4 KiB each.
+/// Panes whose keys are counted, the latest.
 const PANES_MAX: usize = 4096;
+/// What one of them takes.
+const PANE_BYTES: usize = 4096;
 /// Windows that are put together from panes.
 const WINDOWS_MAX: usize = 256;
 
@@ -26,8 +28,9 @@ pub struct Sample {
     now_ms: i64,
     keys: Sketch,
     partitions: BTreeMap<Slot, Partition>,
-    /// Rows by pane.
+    /// Rows by pane, at most so many.
     panes: BTreeMap<i64, Distinct>,
+    panes_max: usize,
     records: u64,
     late: u64,
     dead: u64,
@@ -57,6 +60,7 @@ impl Sample {
             keys: Sketch::new(),
             partitions: BTreeMap::new(),
             panes: BTreeMap::new(),
+            panes_max: PANES_MAX,
             records: 0,
             late: 0,
             dead: 0,
@@ -65,6 +69,12 @@ impl Sample {
             text_bytes: 0,
             disorder_ms: 0,
         }
+    }
+
+    /// Counts the keys of panes in no more than so many bytes; all else takes 6 MiB at most.
+    pub fn within(mut self, bytes: usize) -> Self {
+        self.panes_max = (bytes / PANE_BYTES).clamp(1, PANES_MAX);
+        self
     }
 
     /// Records so far.
@@ -117,7 +127,7 @@ impl Sample {
         partition.watermark_ms = partition.watermark_ms.max(time_ms);
         self.keys.add(sketch::hash(key), key.len());
         self.panes.entry(pane_ms).or_insert_with(Distinct::of_window).add(sketch::hash((slot, key)));
-        if self.panes.len() > PANES_MAX {
+        if self.panes.len() > self.panes_max {
             self.panes.pop_first();
         }
     }

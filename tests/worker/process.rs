@@ -128,6 +128,11 @@ impl Worker {
         self.status("VmRSS:").unwrap_or_default()
     }
 
+    /// Of it heap and stacks, in bytes; the rest are pages of the binary. 0 once it has ended.
+    pub fn anonymous_bytes(&self) -> u64 {
+        self.status("RssAnon:").unwrap_or_default()
+    }
+
     fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;

@@ -1,6 +1,7 @@
 //! The last records of each source partition, read without a group and within bounds of number, bytes and time.
 
 use crate::broker::{Event, RecordBatch, Start, TopicPartition};
+use crate::budget::Settings;
 use crate::cli::preflight::{self, ClusterFacts};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -12,15 +13,39 @@ use std::time::Duration;
 
 /// How long brokers have for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long reading may take.
-const READING_MAX: Duration = Duration::from_secs(30);
-/// How many bytes of records may be read.
-const BYTES_MAX: u64 = 1 << 30;
-const BATCH_BYTES: usize = 1 << 20;
-const BATCH_RECORDS: usize = 8192;
+/// How long one look at the reader may wait.
+const POLL_MAX: Duration = Duration::from_millis(100);
+
+/// How much may be looked at, and what that may take.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Bounds {
+    /// Records of all partitions together.
+    pub(in crate::cli) records: u64,
+    /// Bytes of them.
+    pub(in crate::cli) bytes: u64,
+    /// Until there is enough.
+    pub(in crate::cli) time: Duration,
+    /// Limits of the reader's buffers.
+    pub(in crate::cli) settings: Settings,
+    /// Memory for the panes that are counted.
+    pub(in crate::cli) panes_bytes: usize,
+}
+
+impl Bounds {
+    /// Those of a person who waits for a plan.
+    pub(super) fn patient(records: u64) -> Self {
+        Self {
+            records,
+            bytes: 1 << 30,
+            time: Duration::from_secs(30),
+            settings: Settings::default(),
+            panes_bytes: usize::MAX,
+        }
+    }
+}
 
 /// What the topics say of the load, and how long they keep their records.
-pub(super) fn look(config: &Config, records_max: u64) -> anyhow::Result<(Load, Option<i64>)> {
+pub(super) fn look(config: &Config, bounds: &Bounds) -> anyhow::Result<(Load, Option<i64>)> {
     let brokers = || format!("cannot ask the brokers at {}", config.kafka.brokers);
     let mut admin = Admin::connect(&config.kafka, PATIENCE)?;
     let facts = preflight::facts(&mut admin, config).with_context(brokers)?;
@@ -28,8 +53,7 @@ pub(super) fn look(config: &Config, records_max: u64) -> anyhow::Result<(Load, O
         bail!("source topic `{}` cannot be looked at: `tidemill check FILE --connect` says why", missing.name);
     }
     let partitions = facts.source_partitions().count();
-    let parts = parts(&facts, records_max);
-    let sample = read(config, &parts).with_context(brokers)?;
+    let sample = sample(config, &facts, bounds, &|| true).with_context(brokers)?;
     let Some(load) = sample.load(partitions) else {
         bail!(
             "the {} records at the ends of {partitions} source partitions say nothing: a plan needs some that can be \
@@ -40,35 +64,33 @@ pub(super) fn look(config: &Config, records_max: u64) -> anyhow::Result<(Load, O
     Ok((load, retention_ms(&facts)))
 }
 
-/// Where reading begins in each partition that holds anything, and where it ends.
-fn parts(facts: &ClusterFacts, records_max: u64) -> Vec<(Start, i64)> {
-    let all = facts.source_partitions().filter_map(|(_, name)| Some((facts.logs.get(&name)?, name)));
-    let mut all: Vec<(&Log, TopicPartition)> = all.filter(|(log, _)| log.ends.last_stable > log.earliest).collect();
-    // The smallest first: what they leave of their share goes to the others.
-    all.sort_by_key(|(log, _)| log.ends.last_stable - log.earliest);
-    let (mut left, count) = (i64::try_from(records_max).unwrap_or(i64::MAX), all.len());
-    let mut parts = Vec::new();
-    for (index, (log, partition)) in all.into_iter().enumerate() {
-        let end = log.ends.last_stable;
-        let records = (end - log.earliest).min((left / (count - index) as i64).max(1));
-        left -= records;
-        parts.push((Start { partition, slot: index as u32, offset: end - records }, end));
-    }
-    parts
-}
-
-fn read(config: &Config, parts: &[(Start, i64)]) -> Result<Sample, BrokerError> {
+/// The last records of each partition, judged; less of them if time or bytes are up, or `go_on` says no.
+///
+/// # Errors
+/// Fatal: the reader cannot be made, or is lost.
+pub(in crate::cli) fn sample(
+    config: &Config,
+    facts: &ClusterFacts,
+    bounds: &Bounds,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Sample, BrokerError> {
     let clock = SystemClock::new();
-    let mut sample = Sample::new(&config.pipeline, clock.now_ms());
+    let mut sample = Sample::new(&config.pipeline, clock.now_ms()).within(bounds.panes_bytes);
+    let parts = parts(facts, bounds.records);
+    if parts.is_empty() {
+        return Ok(sample);
+    }
     let starts: Vec<_> = parts.iter().map(|(start, _)| start.clone()).collect();
-    let mut reader = Reader::open_at(&config.kafka, &starts)?;
-    let (mut batch, mut events) = (RecordBatch::new(BATCH_BYTES, BATCH_RECORDS), Vec::new());
+    let Bounds { settings, .. } = bounds;
+    let mut reader = Reader::open_at(&config.kafka, &starts, settings)?;
+    let mut batch = RecordBatch::new(settings.batch_bytes as usize, settings.batch_records as usize);
+    let mut events = Vec::new();
     let mut ends: Vec<_> = parts.iter().map(|(_, end)| Some(*end)).collect();
-    let (deadline, mut bytes) = (clock.monotonic() + READING_MAX, 0);
-    while ends.iter().any(Option::is_some) && clock.monotonic() < deadline && bytes < BYTES_MAX {
+    let (deadline, mut bytes) = (clock.monotonic() + bounds.time, 0);
+    while ends.iter().any(Option::is_some) && clock.monotonic() < deadline && bytes < bounds.bytes && go_on() {
         batch.clear();
         events.clear();
-        reader.poll(&mut batch, &mut events, Duration::from_millis(100))?;
+        reader.poll(&mut batch, &mut events, POLL_MAX)?;
         bytes += batch.bytes() as u64;
         let mut reach = |slot: u32, next: i64| {
             if let Some(end) = ends.get_mut(slot as usize)
@@ -92,7 +114,24 @@ fn read(config: &Config, parts: &[(Start, i64)]) -> Result<Sample, BrokerError> 
     Ok(sample)
 }
 
+/// Where reading begins in each partition that holds anything, and where it ends.
+fn parts(facts: &ClusterFacts, records_max: u64) -> Vec<(Start, i64)> {
+    let all = facts.source_partitions().filter_map(|(_, name)| Some((facts.logs.get(&name)?, name)));
+    let mut all: Vec<(&Log, TopicPartition)> = all.filter(|(log, _)| log.ends.last_stable > log.earliest).collect();
+    // The smallest first: what they leave of their share goes to the others.
+    all.sort_by_key(|(log, _)| log.ends.last_stable - log.earliest);
+    let (mut left, count) = (i64::try_from(records_max).unwrap_or(i64::MAX), all.len());
+    let mut parts = Vec::new();
+    for (index, (log, partition)) in all.into_iter().enumerate() {
+        let end = log.ends.last_stable;
+        let records = (end - log.earliest).min((left / (count - index) as i64).max(1));
+        left -= records;
+        parts.push((Start { partition, slot: index as u32, offset: end - records }, end));
+    }
+    parts
+}
+
 /// Of the topics that forget by time, the shortest.
-fn retention_ms(facts: &ClusterFacts) -> Option<i64> {
+pub(super) fn retention_ms(facts: &ClusterFacts) -> Option<i64> {
     facts.sources.iter().filter_map(preflight::TopicFacts::retention_ms).min()
 }

@@ -1,12 +1,18 @@
-//! What the allocator says of the heap: how much it has reserved and committed, by pages, arenas and size classes.
+//! The allocator of the whole process, C included: what it says of the heap, and its giving back what is free.
 //!
-//! Of the whole process, C included. It costs nothing until it is asked, and knows no call stacks: see
+//! It knows reserved and committed bytes by pages, arenas and size classes, and no call stacks: see
 //! `docs/decisions/0007-mimalloc-and-what-it-can-say.md`.
 
 use std::ffi::CStr;
 
-/// The statistics of mimalloc as one JSON object.
-pub(super) fn statistics() -> Option<String> {
+/// Gives free memory back to the system: what has been free for a second, or `all` of it.
+pub fn give_back(all: bool) {
+    // SAFETY: may be called by any thread at any time; touches only what is free.
+    unsafe { libmimalloc_sys::mi_collect(all) };
+}
+
+/// The statistics of mimalloc as one JSON object; costs nothing until it is asked.
+pub fn statistics() -> Option<String> {
     // SAFETY: a null buffer asks the function to allocate one, which it returns ended by a zero, or null.
     let text = unsafe { libmimalloc_sys::mi_stats_get_json(0, std::ptr::null_mut()) };
     if text.is_null() {
