@@ -266,7 +266,7 @@ pub enum Recent {
     Bytes(u64),
 }
 
-/// `memory.pool`: of what is parked, the tiers have shares in proportion to these numbers.
+/// `memory.pool`: of what is parked, the tiers have shares in proportion to these numbers; and how soon it is let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolShares {
     /// Parked by one lane for itself.
@@ -277,6 +277,10 @@ pub struct PoolShares {
     pub cold: u32,
     /// What lies unused for so long goes one tier down.
     pub maintain: Duration,
+    /// Commits or maintenances of each lane between two trims of the warm tier.
+    pub warm_every: u32,
+    /// Commits or maintenances of all lanes between two trims of the cold one.
+    pub cold_every: u32,
 }
 
 /// `http`.
@@ -333,7 +337,14 @@ impl Default for Memory {
             budget_bytes: None,
             when_full: WhenFull::Hold,
             recent: Recent::Share { percent: 5 },
-            pool: PoolShares { hot: 16, warm: 4, cold: 1, maintain: Duration::from_secs(5) },
+            pool: PoolShares {
+                hot: 16,
+                warm: 4,
+                cold: 1,
+                maintain: Duration::from_secs(5),
+                warm_every: 3,
+                cold_every: 1,
+            },
         }
     }
 }

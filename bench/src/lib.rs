@@ -15,6 +15,7 @@ pub mod restore;
 pub mod scale;
 pub mod stats;
 pub mod subject;
+pub mod tiers;
 pub mod transport;
 pub mod variants;
 pub mod w1;

@@ -1,7 +1,9 @@
 //! The bench, one subcommand for each question. It measures and writes; only the gate judges.
 
 use clap::{Parser, Subcommand};
-use tidemill_bench::{allocations, burst, commit, gate, latency, memory, restore, scale, transport, variants, w1};
+use tidemill_bench::{
+    allocations, burst, commit, gate, latency, memory, restore, scale, tiers, transport, variants, w1,
+};
 
 /// Measures tidemill, and its rivals on the same input
 #[derive(Parser)]
@@ -18,6 +20,7 @@ struct Arguments {
 enum Question {
     Gate(gate::Args),
     Memory(memory::Args),
+    Tiers(tiers::Args),
     /// Windows of 10 s over many keys, exactly once: tidemill and its rivals on one core
     W1(w1::Arguments),
     /// W1 with other codecs, keys, windows, aggregates and sizes
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     let answer = match arguments.question {
         Question::Gate(args) => return gate::run(&args),
         Question::Memory(args) => return memory::run(&args),
+        Question::Tiers(args) => return tiers::run(&args),
         Question::W1(args) => w1::run(&args),
         Question::Variants(args) => variants::run(&args),
         Question::Latency(args) => latency::run(&args),

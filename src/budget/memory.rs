@@ -2,7 +2,7 @@
 
 use super::{Budget, Ladder};
 use crate::config::PoolShares;
-use crate::pool::{Pool, PoolOptions, Shares};
+use crate::pool::{Pool, PoolOptions, Shares, Trim};
 use std::sync::Arc;
 
 /// Budget, pool and ladder; clones are handles of the same.
@@ -19,9 +19,9 @@ pub struct Memory {
 impl Memory {
     /// An empty pool under a budget, which parks what is not lent as `shares` say.
     pub fn new(budget: Budget, shares: &PoolShares) -> Self {
-        let PoolShares { hot, warm, cold, .. } = *shares;
-        let options = PoolOptions { shares: Shares { hot, warm, cold }, ..PoolOptions::new(budget.limits) };
-        let pool = Pool::with(options);
+        let PoolShares { hot, warm, cold, warm_every, cold_every, .. } = *shares;
+        let trim = Trim { warm_every: warm_every as usize, cold_every: cold_every as usize };
+        let pool = Pool::with(PoolOptions { limits: budget.limits, shares: Shares { hot, warm, cold }, trim });
         let ladder = Ladder::new(pool.clone(), Some(budget.total_bytes));
         Self { budget: Arc::new(budget), pool, ladder }
     }

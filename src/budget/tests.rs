@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config;
+use crate::pool::{Class, Need};
 use std::path::Path;
 
 fn config(more: &str) -> Config {
@@ -18,6 +19,25 @@ fn config(more: &str) -> Config {
 
 fn sum(budget: &Budget) -> u64 {
     Holder::ALL.iter().map(|holder| budget.share(*holder)).sum()
+}
+
+#[test]
+fn the_pool_parks_and_trims_as_the_file_says() {
+    let held_after = |pool: &str| {
+        let config = config(&format!("memory: {{ pool: {{ {pool} }} }}\n"));
+        let memory = Memory::new(Budget::of(&config, 256 << 20, Lanes::Exactly(1)).unwrap(), &config.memory.pool);
+        let mut hot = memory.pool.hot();
+        let class = Class::holding(64 << 10).unwrap();
+        let leases: Vec<_> = (0..400).map(|_| hot.acquire(class, Need::Merge).unwrap()).collect();
+        leases.into_iter().for_each(|lease| hot.release(lease));
+        (0..8).for_each(|_| hot.maintain());
+        memory.pool.held_bytes() >> 10
+    };
+    assert_eq!(held_after("hot: 16"), 0);
+    assert_eq!(held_after("hot: 1, warm: 1000, warm_every: 1000"), 400 * 64);
+    // All of it is warm, and goes cold at the third: a tenth of the pool is cold's share.
+    let cold = held_after("cold: 2, warm: 1, hot: 17, warm_every: 3, cold_every: 1000");
+    assert!((1..400 * 64).contains(&cold), "{cold} KiB");
 }
 
 #[test]

@@ -276,8 +276,9 @@ fn check_memory(memory: written::Memory, out: &mut Complaints) -> Option<Memory>
     };
     let pool = memory.pool?.value;
     let maintain = within(&pool.maintain?, "memory.pool.maintain", 100, 10 * MINUTE, out).map(millis);
-    let pool =
-        PoolShares { hot: pool.hot?.value.0, warm: pool.warm?.value.0, cold: pool.cold?.value.0, maintain: maintain? };
+    let [hot, warm, cold] = [pool.hot?, pool.warm?, pool.cold?].map(|share| share.value.0);
+    let [warm_every, cold_every] = [pool.warm_every?, pool.cold_every?].map(|every| every.value.0);
+    let pool = PoolShares { hot, warm, cold, maintain: maintain?, warm_every, cold_every };
     Some(Memory { budget_bytes: budget.value.0, when_full: memory.when_full?.value, recent, pool })
 }
 

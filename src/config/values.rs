@@ -206,26 +206,26 @@ impl Form for Recent {
     }
 }
 
-/// A tier's share in `memory.pool`.
+/// A number in `memory.pool`: a tier's share, or how seldom it is trimmed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share(pub(super) u32);
+pub(super) struct PoolNumber(pub(super) u32);
 
-const SHARE_MAX: u32 = 1000;
+const POOL_NUMBER_MAX: u32 = 1000;
 
-impl Read for Share {
+impl Read for PoolNumber {
     fn schema() -> serde_json::Value {
         json!({ "title": "a number from 1 to 1000", "anyOf": [
-            { "title": "a number from 1 to 1000", "type": "integer", "minimum": 1, "maximum": SHARE_MAX }, substitution(),
+            { "title": "a number from 1 to 1000", "type": "integer", "minimum": 1, "maximum": POOL_NUMBER_MAX }, substitution(),
         ] })
     }
 
     fn read(node: &Node, out: &mut Complaints) -> Option<Self> {
         let scalar = scalar(node, "a number from 1 to 1000", out)?;
         let is_number = matches!(scalar.kind(), Kind::Integer | Kind::Substituted);
-        let share = scalar.text().parse().ok().filter(|share| is_number && (1..=SHARE_MAX).contains(share));
-        if share.is_none() {
-            out.error(node.span, format!("`{}` is not a number from 1 to {SHARE_MAX}", scalar.shown()));
+        let number = scalar.text().parse().ok().filter(|number| is_number && (1..=POOL_NUMBER_MAX).contains(number));
+        if number.is_none() {
+            out.error(node.span, format!("`{}` is not a number from 1 to {POOL_NUMBER_MAX}", scalar.shown()));
         }
-        share.map(Self)
+        number.map(Self)
     }
 }

@@ -12,7 +12,9 @@ use super::properties::Properties;
 use super::read::{At, OrOff, Read};
 use super::section::{KeyDoc, Keys, section, section_schema};
 use super::units::{Bytes, Millis};
-use super::values::{Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Otlp, Recent, Share, Then, Token};
+use super::values::{
+    Brokers, Budget, Compression, Extra, Format, Lanes, Listen, Otlp, PoolNumber, Recent, Then, Token,
+};
 use super::{Protocol, StartAt, TimeFormat, WhenFull};
 
 section! {
@@ -187,13 +189,17 @@ section! {
     /// How the pool of buffers parks what is not in use: shares of three tiers, in proportion to one another.
     PoolShares {
         /// Parked by one lane for itself.
-        hot: preset Share = "16",
+        hot: preset PoolNumber = "16",
         /// Parked for all lanes.
-        warm: preset Share = "4",
+        warm: preset PoolNumber = "4",
         /// About to be given back to the system.
-        cold: preset Share = "1",
+        cold: preset PoolNumber = "1",
         /// What lies unused for so long goes one tier down: 100ms to 10m.
         maintain: preset Millis = "5s",
+        /// What lies warm and unused for so many commits or maintenances of each lane becomes cold.
+        warm_every: preset PoolNumber = "3",
+        /// What is cold goes back to the system after so many commits or maintenances, whichever lane's.
+        cold_every: preset PoolNumber = "1",
     }
 }
 

@@ -103,7 +103,7 @@ impl Shared {
             self.give_back(slot);
             return true;
         }
-        let Some(mut magazine) = Class::ALL.into_iter().rev().find_map(|class| self.warm.remove(class)) else {
+        let Some(mut magazine) = Class::ALL.into_iter().rev().find_map(|class| self.warm.take(class)) else {
             return false;
         };
         self.tally.add(magazine.class(), Event::Demoted(Tier::Warm), magazine.len());
@@ -139,7 +139,7 @@ impl Shared {
     fn trim_warm(&self, class: Class) {
         let mut unused = self.warm.unused(class);
         while unused > 0
-            && let Some(magazine) = self.warm.remove(class)
+            && let Some(magazine) = self.warm.take(class)
         {
             unused = unused.saturating_sub(magazine.len());
             self.tally.add(class, Event::Demoted(Tier::Warm), magazine.len());

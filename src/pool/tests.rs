@@ -126,7 +126,7 @@ fn any_order_of_use_keeps_the_ceiling_and_loses_nothing() {
         assert_eq!(pool.all_home().is_ok(), lent.is_empty());
         lent.clear();
         assert_eq!(pool.all_home(), Ok(()));
-        for _ in 0..8 * hots.len() {
+        for _ in 0..10 * hots.len() {
             hots.iter_mut().for_each(Hot::maintain);
         }
         assert_eq!(pool.held_bytes(), 0, "who is idle holds nothing");
@@ -192,6 +192,22 @@ fn after_a_burst_memory_goes_back_within_a_minute_and_what_is_used_stays() {
         hot.maintain();
     });
     assert!((2..=4).contains(&tides), "{tides} maintenances with five tides each");
+}
+
+#[test]
+fn what_lanes_exchange_again_and_again_does_not_keep_the_rest_of_the_warm_tier_there() {
+    // Hardly anything stays with the lane; what goes round is taken from the warm tier more often than it is trimmed.
+    let (shares, trim) = (Shares { hot: 1, warm: 20, cold: 1 }, Trim { warm_every: 3, cold_every: 1 });
+    let pool = Pool::with(PoolOptions { limits: Limits { ceiling_bytes: 64 * MIB, reserve_bytes: 0 }, shares, trim });
+    let mut hot = pool.hot();
+    for round in 0..20 {
+        let leases: Vec<_> =
+            (0..if round == 0 { 800 } else { 200 }).map(|_| hot.acquire(class(64), Need::Merge).unwrap()).collect();
+        leases.into_iter().for_each(|lease| hot.release(lease));
+        hot.end_tide();
+    }
+    let held = pool.held_bytes() / (64 * KIB);
+    assert!((200..=240).contains(&held), "{held} buffers are held");
 }
 
 #[test]

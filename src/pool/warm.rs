@@ -68,14 +68,14 @@ struct Shelf {
     /// Made at the first use: most pools of tests never need one.
     queue: OnceLock<Queue<Magazine>>,
     parked: AtomicUsize,
-    /// Taken since the last trim.
-    taken: AtomicUsize,
+    /// The fewest that lay here since the last trim.
+    lowest: AtomicUsize,
 }
 
 impl Warm {
     pub(super) fn new(max_bytes: usize) -> Self {
         let zero = || AtomicUsize::new(0);
-        let shelf = || Shelf { queue: OnceLock::new(), parked: zero(), taken: zero() };
+        let shelf = || Shelf { queue: OnceLock::new(), parked: zero(), lowest: zero() };
         Self { max_bytes, bytes: zero(), shelves: array::from_fn(|_| shelf()) }
     }
 
@@ -128,29 +128,23 @@ impl Warm {
         })
     }
 
-    /// The oldest magazine of a class, for use.
+    /// The oldest magazine of a class.
     pub(super) fn take(&self, class: Class) -> Option<Magazine> {
-        let magazine = self.remove(class)?;
-        self.shelves[class.index()].taken.fetch_add(magazine.len, Ordering::Relaxed);
-        Some(magazine)
-    }
-
-    /// The oldest magazine of a class, to go down.
-    pub(super) fn remove(&self, class: Class) -> Option<Magazine> {
         let magazine = self.shelves[class.index()].queue.get()?.pop()?;
         self.leave(&magazine);
         Some(magazine)
     }
 
-    /// How many buffers of a class nobody would have missed since the last call: all but as many as were taken.
+    /// How many buffers of a class nobody would have missed since the last call: the fewest that lay here meanwhile.
     pub(super) fn unused(&self, class: Class) -> usize {
         let shelf = &self.shelves[class.index()];
-        let taken = shelf.taken.swap(0, Ordering::Relaxed);
-        shelf.parked.load(Ordering::Relaxed).saturating_sub(taken)
+        shelf.lowest.swap(shelf.parked.load(Ordering::Relaxed), Ordering::Relaxed)
     }
 
     fn leave(&self, magazine: &Magazine) {
-        self.shelves[magazine.class.index()].parked.fetch_sub(magazine.len, Ordering::Relaxed);
+        let shelf = &self.shelves[magazine.class.index()];
+        let before = shelf.parked.fetch_sub(magazine.len, Ordering::Relaxed);
+        shelf.lowest.fetch_min(before.saturating_sub(magazine.len), Ordering::Relaxed);
         self.bytes.fetch_sub(magazine.bytes(), Ordering::Relaxed);
     }
 }
