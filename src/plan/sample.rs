@@ -48,6 +48,13 @@ struct Partition {
     watermark_ms: i64,
 }
 
+impl Partition {
+    /// Event time that went by.
+    fn span_ms(&self) -> i64 {
+        self.watermark_ms - self.first_ms
+    }
+}
+
 impl Sample {
     /// An empty sample; `now_ms` is what `source.max_ahead` is measured against.
     pub fn new(pipeline: &Arc<Pipeline>, now_ms: i64) -> Self {
@@ -132,24 +139,22 @@ impl Sample {
         }
     }
 
-    /// What it says of a source with so many partitions; `None` if nothing could be merged.
+    /// What it says of a source with so many partitions; `None` if nothing could be merged, or all of it at one time.
     pub fn load(&self, partitions: usize) -> Option<Load> {
-        let spans = || self.partitions.values().map(|partition| partition.watermark_ms - partition.first_ms);
+        let span_ms = self.partitions.values().map(Partition::span_ms).max().filter(|span_ms| *span_ms > 0)?;
+        // One time, or one record, tells no rate: such a partition has what it has in the time of the others.
         let rates: Vec<_> = self
             .partitions
             .values()
-            .zip(spans())
-            .map(|(partition, span_ms)| partition.merged as f64 * 1000.0 / span_ms.max(1) as f64)
+            .map(|partition| (partition.merged, Some(partition.span_ms()).filter(|own_ms| *own_ms > 0)))
+            .map(|(merged, own_ms)| merged as f64 * 1000.0 / own_ms.unwrap_or(span_ms) as f64)
             .collect();
         let rate = rates.iter().sum::<f64>();
-        if rate <= 0.0 {
-            return None;
-        }
         let share = |count: u64| count as f64 / self.records.max(1) as f64;
         let mean = |sum: u64, count: u64| sum as f64 / count.max(1) as f64;
         let origin = Origin::Sampled(Sampled {
             records: self.records,
-            span_ms: spans().max().unwrap_or_default(),
+            span_ms,
             late: share(self.late),
             dead: share(self.dead),
             disorder_ms: self.disorder_ms,

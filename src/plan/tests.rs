@@ -126,6 +126,21 @@ fn sampled<'k>(config: &Config, stream: impl Iterator<Item = (&'k [u8], i64)>) -
     (sample.load(4).unwrap(), keys.len())
 }
 
+#[test]
+fn one_time_tells_no_rate() {
+    let config = config("tumbling: 1m, grace: 0s", "");
+    let mut sample = Sample::new(&config.pipeline, i64::MAX / 2);
+    let mut add = |slot, offset, timestamp_ms| {
+        let (key, value) = (Some(&b"k"[..]), Some(&b"{}"[..]));
+        sample.add(&Record { slot, offset, timestamp_ms, key, value, headers: Headers::default() });
+        sample.load(2)
+    };
+    assert!((0..1000).all(|offset| add(0, offset, 5_000).is_none()), "a thousand records, and all at one time");
+    assert_eq!(add(1, 0, 1_000), None);
+    let load = add(1, 1, 11_000).unwrap();
+    assert_eq!((load.rate, load.hottest_partition), (100.2, 100.0 / 100.2));
+}
+
 /// By counting every key.
 fn entropy(keys: &[String]) -> f64 {
     let mut counts = HashMap::<_, f64>::new();

@@ -9,7 +9,7 @@ use crate::budget::{Budget, Mib};
 use crate::cli::preflight::ClusterFacts;
 use crate::config::Config;
 use crate::heap;
-use crate::plan::{self, Load, Problem};
+use crate::plan::{self, Load, Origin, Problem, Sampled};
 use std::time::Duration;
 
 /// What a restart may wait for it.
@@ -35,9 +35,11 @@ pub(in crate::cli) fn foresee(config: &Config, facts: &ClusterFacts, budget: &Bu
     };
     let plan = plan::judge(config, load, place(config, connect::retention_ms(facts)));
     let (keys, rate) = (plan.load.keys.distinct(), plan.load.rate);
-    let (windows, expected) = (plan.state.bytes as u64, plan.peak_bytes() as u64);
-    tracing::info!(keys = keys.round(), records_per_second = rate.round(), windows = %Mib(windows),
-        peak = %Mib(expected), budget = %Mib(budget.total_bytes), workers = plan.scale.workers, "expected");
+    let (windows, peak) = (plan.state.bytes as u64, plan.peak_bytes() as u64);
+    if let Origin::Sampled(Sampled { records, span_ms, .. }) = plan.load.origin {
+        tracing::info!(records, span_ms, keys = keys.round(), records_per_second = rate.round(), windows = %Mib(windows),
+            peak = %Mib(peak), budget = %Mib(budget.total_bytes), workers = plan.scale.workers, "expected");
+    }
     plan.problems.iter().for_each(warn);
 }
 
