@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! acquire ← hot ← warm ← cold ← fresh     release → hot;  a lease that is dropped → warm
-//! maintain: hot → warm    every 3rd tide or maintenance: warm → cold    every one: cold → the system
+//! maintain: hot → warm    every `warm_every` tides or maintenances: warm → cold    every `cold_every`: cold → the system
 //! ```
 
 mod area;

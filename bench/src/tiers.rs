@@ -21,6 +21,8 @@ const WARM_UP_SECONDS: usize = 60;
 const SECONDS: usize = 600;
 /// Buffers of a lane's window; half of them or half as many more where it varies.
 const USUAL: usize = 200;
+/// The load moves from one lane to the other after so many seconds; what it costs is the mean of them.
+const MOVES_S: [usize; 4] = [3, 10, 20, 60];
 /// Whatever is still there after so long stays.
 const BURST_SECONDS_MAX: usize = 600;
 
@@ -78,6 +80,13 @@ struct Cost {
     parked_bytes: f64,
 }
 
+impl Cost {
+    fn mean(costs: &[Self]) -> Self {
+        let mean = |number: fn(&Self) -> f64| costs.iter().map(number).sum::<f64>() / costs.len() as f64;
+        Self { fresh_per_1000: mean(|cost| cost.fresh_per_1000), parked_bytes: mean(|cost| cost.parked_bytes) }
+    }
+}
+
 /// Counts everything, and tells it.
 ///
 /// # Errors
@@ -97,7 +106,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 fn outcome(setting: Setting) -> anyhow::Result<Outcome> {
     let varying = cost(setting, |second, lane| USUAL / 2 + mix(second * 2 + lane) % (USUAL + 1))?;
-    let moving = cost(setting, |second, lane| if second / 20 % 2 == lane { 2 * USUAL } else { USUAL / 4 })?;
+    let moving = MOVES_S
+        .map(|every| cost(setting, move |second, lane| if second / every % 2 == lane { 2 * USUAL } else { USUAL / 4 }));
+    let moving = Cost::mean(&moving.into_iter().collect::<anyhow::Result<Vec<_>>>()?);
     Ok(Outcome { setting, varying, moving, burst_seconds: burst_seconds(setting)? })
 }
 

@@ -54,6 +54,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The smallest that a lane may have.
+    pub fn least() -> Self {
+        Self::within(0, MESSAGE_BYTES_MAX)
+    }
+
     /// The settings of a lane that has `lane_bytes` in all.
     pub(super) fn of(config: &Config, lane_bytes: u64) -> Self {
         Self::within(lane_bytes, message_bytes_max(config))

@@ -35,7 +35,7 @@ fn the_pool_parks_and_trims_as_the_file_says() {
     };
     assert_eq!(held_after("hot: 16"), 0);
     assert_eq!(held_after("hot: 1, warm: 1000, warm_every: 1000"), 400 * 64);
-    // All of it is warm, and goes cold at the third: a tenth of the pool is cold's share.
+    // What no tier has room for goes back at once, and the cold share is never trimmed.
     let cold = held_after("cold: 2, warm: 1, hot: 17, warm_every: 3, cold_every: 1000");
     assert!((1..400 * 64).contains(&cold), "{cold} KiB");
 }

@@ -119,7 +119,9 @@ fn connect(path: &Path, config: &Config, out: &mut dyn Write) -> io::Result<u8> 
 
 fn ask(config: &Config) -> Result<ClusterFacts, BrokerError> {
     // Properties that only fit a consumer if all of them are taken together; it reads nothing.
-    drop(Reader::open(&config.kafka, &config.sink.topic, [])?);
+    let settings =
+        sizing::divide(config, &sizing::total(config), None).map(|budget| budget.settings).unwrap_or_default();
+    drop(Reader::open_at(&config.kafka, &[], &settings)?);
     let mut admin = Admin::connect(&config.kafka, PATIENCE)?;
     let mut facts = preflight::facts_and_group(&mut admin, config)?;
     facts.transactional_id = Some(preflight::probe_transactional_id(&config.kafka, PATIENCE));

@@ -122,6 +122,11 @@ impl Finding {
         Self { severity, text, mend }
     }
 
+    /// What mends it, if anything is known to.
+    pub fn help(&self) -> Option<&str> {
+        Some(self.mend.as_str()).filter(|mend| !mend.is_empty())
+    }
+
     /// Whether `check` fails because of it.
     pub fn is_error(&self) -> bool {
         self.severity != Severity::Warning
@@ -132,10 +137,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = if self.is_error() { "error" } else { "warning" };
         writeln!(f, "{word}: {}", self.text)?;
-        match self.mend.as_str() {
-            "" => Ok(()),
-            mend => writeln!(f, " = help: {mend}"),
-        }
+        self.help().map_or(Ok(()), |mend| writeln!(f, " = help: {mend}"))
     }
 }
 

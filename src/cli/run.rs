@@ -139,10 +139,8 @@ pub(super) fn start(
     for finding in preflight::judge(config, &facts) {
         match finding.severity {
             Severity::Fatal => bail!("{finding}"),
-            Severity::Error | Severity::Warning => {
-                let help = (!finding.mend.is_empty()).then_some(finding.mend.as_str());
-                tracing::warn!(help, "{}", finding.text);
-            }
+            Severity::Error => tracing::error!(help = finding.help(), "{}", finding.text),
+            Severity::Warning => tracing::warn!(help = finding.help(), "{}", finding.text),
         }
     }
     let retention = facts.sources.iter().filter_map(|topic| Some((topic.name.clone(), topic.retention_ms()?)));
@@ -154,6 +152,9 @@ pub(super) fn start(
     }
     let memory = memory(config, shared, partitions.len())?;
     plan::foresee(config, &facts, &memory.budget, &|| !shared.is_stopping());
+    if shared.is_stopping() {
+        return Ok(None);
+    }
     let count = memory.budget.lanes;
     let id = |lane: usize| transactional_id(&config.kafka.group, instance.name(), lane);
     let stale: Vec<_> = instance.stale_lanes(count).map(id).collect();

@@ -196,7 +196,7 @@ section! {
         cold: preset PoolNumber = "1",
         /// What lies unused for so long goes one tier down: 100ms to 10m.
         maintain: preset Millis = "5s",
-        /// What lies warm and unused for so many commits or maintenances of each lane becomes cold.
+        /// What is warm and was not used between two of these becomes cold: each comes after so many commits or maintenances of each lane.
         warm_every: preset PoolNumber = "3",
         /// What is cold goes back to the system after so many commits or maintenances, whichever lane's.
         cold_every: preset PoolNumber = "1",

@@ -53,7 +53,7 @@ impl Admin {
         let client = Client::new(Role::Producer, &properties::plain_producer(kafka)?, Arc::new(Context::default()))?;
         let mailbox = Mailbox::new(&client)?;
         let group = if kafka.group.is_empty() { "tidemill-admin" } else { &kafka.group };
-        let properties = properties::plain_consumer(kafka, group, &Settings::default())?;
+        let properties = properties::plain_consumer(kafka, group, &Settings::least())?;
         let outsider = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         Ok(Self { client, mailbox, outsider, group: kafka.group.clone(), timeout })
     }

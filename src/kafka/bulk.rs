@@ -103,7 +103,9 @@ impl Reader {
     /// # Errors
     /// Fatal: a property is refused.
     pub fn open_at(kafka: &Kafka, starts: &[Start], settings: &Settings) -> Result<Self, BrokerError> {
-        let properties = properties::plain_consumer(kafka, "tidemill-reader", settings)?;
+        // It never joins, but librdkafka asks for the group: it has to be one that this user may see.
+        let group = if kafka.group.is_empty() { "tidemill-reader" } else { &kafka.group };
+        let properties = properties::plain_consumer(kafka, group, settings)?;
         let client = Client::new(Role::Consumer, &properties, Arc::new(Context::default()))?;
         // SAFETY: the client is alive.
         unsafe { rd::rd_kafka_poll_set_consumer(client.raw()) };
@@ -144,5 +146,12 @@ impl Reader {
             Some((code, reason)) => Err(BrokerError::fatal(format!("{reason}: {}", explain(code)))),
             None => Ok(()),
         }
+    }
+
+    /// Ends, waiting at most `timeout` for librdkafka's threads; what has not ended by then ends by itself.
+    pub fn close_within(self, timeout: Duration) {
+        let Self { data, client } = self;
+        drop(data);
+        client.destroy_within(timeout);
     }
 }

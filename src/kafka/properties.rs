@@ -142,7 +142,7 @@ pub(super) fn consumer(options: &Options) -> Result<Properties, BrokerError> {
     Ok(all)
 }
 
-/// How everybody reads: what is committed, within limits, and a position is nobody's but ours.
+/// How everybody reads: what is committed, within limits, and positions are kept by tidemill alone.
 fn reading(group: &str, settings: &Settings) -> Properties {
     list(&[
         ("group.id", group),

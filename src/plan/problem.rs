@@ -21,6 +21,13 @@ pub struct Problem {
     pub ways: Vec<String>,
 }
 
+impl Problem {
+    /// What helps, in one line.
+    pub fn help(&self) -> String {
+        self.ways.join(", or ")
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.text)?;

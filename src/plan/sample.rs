@@ -9,6 +9,7 @@ use crate::broker::{Record, Slot};
 use crate::config::Pipeline;
 use crate::decode::{Decoder, Value};
 use crate::window::bounds::Bounds;
+use foldhash::quality::FixedState;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -24,7 +25,8 @@ pub struct Sample {
     pipeline: Arc<Pipeline>,
     decoder: Decoder,
     bounds: Bounds,
-    declared: Option<HashSet<Box<[u8]>>>,
+    /// Hashes of the declared keys.
+    declared: Option<HashSet<u64, FixedState>>,
     now_ms: i64,
     keys: Sketch,
     partitions: BTreeMap<Slot, Partition>,
@@ -61,7 +63,7 @@ impl Sample {
         Self {
             decoder: Decoder::new(pipeline),
             bounds: Bounds::new(&pipeline.window),
-            declared: pipeline.keys.as_ref().map(|keys| keys.iter().cloned().collect()),
+            declared: pipeline.keys.as_ref().map(|keys| keys.iter().map(|key| sketch::hash(&**key)).collect()),
             pipeline: pipeline.clone(),
             now_ms,
             keys: Sketch::new(),
@@ -78,7 +80,8 @@ impl Sample {
         }
     }
 
-    /// Counts the keys of panes in no more than so many bytes; all else takes 6 MiB at most.
+    /// Counts the keys of panes in no more than so many bytes; all else takes 6 MiB at most, and 18 bytes for each
+    /// declared key.
     pub fn within(mut self, bytes: usize) -> Self {
         self.panes_max = (bytes / PANE_BYTES).clamp(1, PANES_MAX);
         self
@@ -87,6 +90,11 @@ impl Sample {
     /// Records so far.
     pub fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Those of them that would be dead letters.
+    pub fn dead(&self) -> u64 {
+        self.dead
     }
 
     /// Adds the next record of its partition.
@@ -118,7 +126,7 @@ impl Sample {
     fn is_welcome(&self, key: &[u8], value: &[u8]) -> bool {
         key.len() <= self.pipeline.max_key_bytes
             && value.len() <= self.pipeline.max_record_bytes
-            && self.declared.as_ref().is_none_or(|keys| keys.contains(key))
+            && self.declared.as_ref().is_none_or(|keys| keys.contains(&sketch::hash(key)))
     }
 
     fn merge(&mut self, slot: Slot, key: &[u8], time_ms: i64) {
@@ -139,7 +147,8 @@ impl Sample {
         }
     }
 
-    /// What it says of a source with so many partitions; `None` if nothing could be merged, or all of it at one time.
+    /// What it says of a source with so many partitions; `None` if nothing could be merged, or all of it has one
+    /// event time.
     pub fn load(&self, partitions: usize) -> Option<Load> {
         let span_ms = self.partitions.values().map(Partition::span_ms).max().filter(|span_ms| *span_ms > 0)?;
         // One time, or one record, tells no rate: such a partition has what it has in the time of the others.

@@ -123,7 +123,7 @@ impl Hot {
         self.pool.0.tick();
     }
 
-    /// Every five seconds, tide or not: what was left unused since the last time goes one tier down.
+    /// From time to time, tide or not: what was left unused since the last time goes one tier down.
     pub fn maintain(&mut self) {
         self.answer();
         self.pool.0.tick();

@@ -9,7 +9,7 @@ use crate::budget::{Budget, Mib};
 use crate::cli::preflight::ClusterFacts;
 use crate::config::Config;
 use crate::heap;
-use crate::plan::{self, Load, Origin, Problem, Sampled};
+use crate::plan::{self, Load, Origin, Plan, Sampled};
 use std::time::Duration;
 
 /// What a restart may wait for it.
@@ -17,42 +17,61 @@ const TIME_MAX: Duration = Duration::from_secs(1);
 /// Enough for the keys of a window, and read in a fraction of that second.
 const RECORDS_MAX: u64 = 100_000;
 
-/// Says what the plan expects, and warns of whatever it calls impossible.
+/// Says what the plan expects, and warns of whatever it calls impossible; says nothing once `go_on` is false.
 pub(in crate::cli) fn foresee(config: &Config, facts: &ClusterFacts, budget: &Budget, go_on: &dyn Fn() -> bool) {
-    let bounds = Bounds {
-        records: RECORDS_MAX,
-        bytes: budget.total_bytes / 4,
-        time: TIME_MAX,
-        settings: budget.settings,
-        panes_bytes: budget.limits.ceiling_bytes / 2,
-    };
-    let load = look(config, facts, &bounds, go_on);
+    let partitions = facts.source_partitions().count();
+    let load = look(config, facts, budget, partitions, go_on);
     // The lanes are about to take this memory: it may not wait for the next second.
     heap::give_back(true);
-    let Some(load) = load else {
-        let partitions = facts.source_partitions().count();
-        return plan::check(config, budget, partitions).unwrap_or_else(|problem| warn(&problem));
-    };
-    let plan = plan::judge(config, load, place(config, connect::retention_ms(facts)));
-    let (keys, rate) = (plan.load.keys.distinct(), plan.load.rate);
-    let (windows, peak) = (plan.state.bytes as u64, plan.peak_bytes() as u64);
-    if let Origin::Sampled(Sampled { records, span_ms, .. }) = plan.load.origin {
-        tracing::info!(records, span_ms, keys = keys.round(), records_per_second = rate.round(), windows = %Mib(windows),
-            peak = %Mib(peak), budget = %Mib(budget.total_bytes), workers = plan.scale.workers, "expected");
+    if !go_on() {
+        return;
     }
-    plan.problems.iter().for_each(warn);
-}
-
-fn look(config: &Config, facts: &ClusterFacts, bounds: &Bounds, go_on: &dyn Fn() -> bool) -> Option<Load> {
-    match connect::sample(config, facts, bounds, go_on) {
-        Ok(sample) => sample.load(facts.source_partitions().count()),
-        Err(error) => {
-            tracing::warn!("cannot look at the source before the start: {error}");
-            None
+    match load {
+        Some(load) => tell(&plan::judge(config, load, place(config, connect::retention_ms(facts)))),
+        None => {
+            if let Err(problem) = plan::check(config, budget, partitions) {
+                tracing::warn!(plan = problem.kind, help = problem.help(), "{}", problem.text);
+            }
         }
     }
 }
 
-fn warn(problem: &Problem) {
-    tracing::warn!(plan = problem.kind, help = problem.ways.join(", or "), "{}", problem.text);
+fn look(
+    config: &Config,
+    facts: &ClusterFacts,
+    budget: &Budget,
+    partitions: usize,
+    go_on: &dyn Fn() -> bool,
+) -> Option<Load> {
+    let panes_bytes = budget.limits.ceiling_bytes / 2;
+    let bounds = Bounds { records: RECORDS_MAX, time: TIME_MAX, settings: budget.settings, panes_bytes };
+    let look = match connect::sample(config, facts, &bounds, go_on) {
+        Ok(look) => look,
+        Err(error) => {
+            tracing::warn!("cannot look at the source before the start: {error}");
+            return None;
+        }
+    };
+    if look.cut > 0 {
+        tracing::info!(partitions, cut = look.cut, "a second was too short to look at all partitions");
+    }
+    let load = look.sample.load(partitions);
+    if load.is_none() && look.sample.dead() > 0 {
+        tracing::warn!("{}", look.says_nothing(partitions));
+    }
+    load
+}
+
+/// One line of what is expected, and one for each problem. Bytes are those of one of `workers`: as many as the load needs.
+fn tell(plan: &Plan) {
+    let Plan { load, state, scale, place, .. } = plan;
+    let Origin::Sampled(Sampled { records, span_ms, late, dead, .. }) = load.origin else { return };
+    let (keys, rate, peak) = (load.keys.distinct().round() as u64, load.rate.round() as u64, plan.peak_bytes() as u64);
+    let (windows, budget) = (Mib(state.bytes as u64), Mib(place.budget_bytes));
+    tracing::info!(records, span_ms, late, dead, keys, records_per_second = rate, workers = scale.workers, %windows,
+        peak = %Mib(peak), %budget, "expected");
+    for problem in &plan.problems {
+        let (kind, help) = (problem.kind, problem.help());
+        tracing::warn!(plan = kind, records, span_ms, workers = scale.workers, help, "{}", problem.text);
+    }
 }

@@ -13,6 +13,11 @@ use std::time::Duration;
 
 /// How long brokers have for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many bytes of records may be read.
+const BYTES_MAX: u64 = 1 << 30;
+/// How long the reader may take to end.
+const CLOSING_MAX: Duration = Duration::from_millis(500);
+const GIVE_NUMBERS: &str = "Give numbers instead: --keys 1M --rate 200k";
 /// How long one look at the reader may wait.
 const POLL_MAX: Duration = Duration::from_millis(100);
 
@@ -21,8 +26,6 @@ const POLL_MAX: Duration = Duration::from_millis(100);
 pub(in crate::cli) struct Bounds {
     /// Records of all partitions together.
     pub(in crate::cli) records: u64,
-    /// Bytes of them.
-    pub(in crate::cli) bytes: u64,
     /// Until there is enough.
     pub(in crate::cli) time: Duration,
     /// Limits of the reader's buffers.
@@ -34,13 +37,7 @@ pub(in crate::cli) struct Bounds {
 impl Bounds {
     /// Those of a person who waits for a plan.
     pub(super) fn patient(records: u64) -> Self {
-        Self {
-            records,
-            bytes: 1 << 30,
-            time: Duration::from_secs(30),
-            settings: Settings::default(),
-            panes_bytes: usize::MAX,
-        }
+        Self { records, time: Duration::from_secs(30), settings: Settings::default(), panes_bytes: usize::MAX }
     }
 }
 
@@ -53,18 +50,35 @@ pub(super) fn look(config: &Config, bounds: &Bounds) -> anyhow::Result<(Load, Op
         bail!("source topic `{}` cannot be looked at: `tidemill check FILE --connect` says why", missing.name);
     }
     let partitions = facts.source_partitions().count();
-    let sample = sample(config, &facts, bounds, &|| true).with_context(brokers)?;
-    let Some(load) = sample.load(partitions) else {
-        bail!(
-            "the {} records at the ends of {partitions} source partitions say nothing: a plan needs some that can be \
-             merged, over a stretch of time. Give numbers instead: --keys 1M --rate 200k",
-            sample.records()
-        );
-    };
+    let look = sample(config, &facts, bounds, &|| true).with_context(brokers)?;
+    let Some(load) = look.sample.load(partitions) else { bail!("{}. {GIVE_NUMBERS}", look.says_nothing(partitions)) };
+    if look.cut > 0 {
+        tracing::warn!(partitions, cut = look.cut, "time was up before all was read: the plan is a lower bound");
+    }
     Ok((load, retention_ms(&facts)))
 }
 
-/// The last records of each partition, judged; less of them if time or bytes are up, or `go_on` says no.
+/// What was seen of a source.
+pub(in crate::cli) struct Look {
+    /// It.
+    pub(in crate::cli) sample: Sample,
+    /// Partitions whose end was not reached.
+    pub(in crate::cli) cut: usize,
+}
+
+impl Look {
+    /// Why no load follows from it.
+    pub(in crate::cli) fn says_nothing(&self, partitions: usize) -> String {
+        format!(
+            "the {} records at the ends of {partitions} source partitions say nothing ({} would be dead letters): a plan \
+             needs some that can be merged, over a stretch of time",
+            self.sample.records(),
+            self.sample.dead()
+        )
+    }
+}
+
+/// The last records of each partition, judged; fewer of them if time or bytes are up, or `go_on` is false.
 ///
 /// # Errors
 /// Fatal: the reader cannot be made, or is lost.
@@ -73,21 +87,22 @@ pub(in crate::cli) fn sample(
     facts: &ClusterFacts,
     bounds: &Bounds,
     go_on: &dyn Fn() -> bool,
-) -> Result<Sample, BrokerError> {
+) -> Result<Look, BrokerError> {
     let clock = SystemClock::new();
     let mut sample = Sample::new(&config.pipeline, clock.now_ms()).within(bounds.panes_bytes);
     let parts = parts(facts, bounds.records);
     if parts.is_empty() {
-        return Ok(sample);
+        return Ok(Look { sample, cut: 0 });
     }
     let starts: Vec<_> = parts.iter().map(|(start, _)| start.clone()).collect();
     let Bounds { settings, .. } = bounds;
+    let deadline = clock.monotonic() + bounds.time;
     let mut reader = Reader::open_at(&config.kafka, &starts, settings)?;
     let mut batch = RecordBatch::new(settings.batch_bytes as usize, settings.batch_records as usize);
     let mut events = Vec::new();
     let mut ends: Vec<_> = parts.iter().map(|(_, end)| Some(*end)).collect();
-    let (deadline, mut bytes) = (clock.monotonic() + bounds.time, 0);
-    while ends.iter().any(Option::is_some) && clock.monotonic() < deadline && bytes < bounds.bytes && go_on() {
+    let mut bytes = 0;
+    while ends.iter().any(Option::is_some) && clock.monotonic() < deadline && bytes < BYTES_MAX && go_on() {
         batch.clear();
         events.clear();
         reader.poll(&mut batch, &mut events, POLL_MAX)?;
@@ -106,12 +121,15 @@ pub(in crate::cli) fn sample(
         for event in events.drain(..) {
             match event {
                 Event::End { slot, offset } => reach(slot, offset),
-                Event::Trouble(what) if sample.records() == 0 => tracing::warn!("{what}"),
+                // Its records were deleted meanwhile.
+                Event::OutOfRange { slot, .. } => reach(slot, i64::MAX),
+                Event::Trouble(what) if sample.records() == 0 => tracing::warn!("looking at the source: {what}"),
                 _ => {}
             }
         }
     }
-    Ok(sample)
+    reader.close_within(CLOSING_MAX);
+    Ok(Look { sample, cut: ends.iter().flatten().count() })
 }
 
 /// Where reading begins in each partition that holds anything, and where it ends.
