@@ -26,6 +26,7 @@ mod memory {
     mod cell;
     mod cgroup;
     mod load;
+    mod locked;
     mod matrix;
     mod steady;
     mod stop;

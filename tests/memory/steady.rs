@@ -2,10 +2,12 @@
 //!
 //! An hour by hand: `TIDEMILL_SOAK_SECONDS=3600 cargo test --release --test memory soak -- --nocapture`.
 
+use super::locked::Locked;
 use crate::process::{PATIENCE, Worker, wait};
 use crate::stage::{Setup, Stage};
 use crate::support::kafka::Kafka;
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tidemill::broker::Headers;
 use tidemill::kafka::Loader;
@@ -140,13 +142,18 @@ fn after_ten_times_the_keys_memory_is_back_within_a_minute() {
 #[test]
 fn a_soak_does_not_grow() {
     let seconds = std::env::var("TIDEMILL_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(180);
+    let binary = Locked::file(Path::new(env!("CARGO_BIN_EXE_tidemill")));
     let mut steady = Steady::start("soak");
     steady.rounds(10_000, SECOND / 4, 15 * SECOND);
     let seen = steady.rounds(10_000, SECOND / 4, Duration::from_secs(seconds));
     let half = &seen[seen.len() / 2..];
     let records = steady.rounds as f64 * 10_000.0;
     let (all, heap) = (Trend::of(half, |seen| seen.resident), Trend::of(half, |seen| seen.anonymous));
-    println!("{seconds} s, {records} records; in the last half, resident: {all}; of it heap and stacks: {heap}");
+    let locked = if binary.is_some() { "locked" } else { "not locked" };
+    println!(
+        "{seconds} s, {records} records, the binary's pages {locked}; in the last half, resident: {all}; of it heap and \
+         stacks: {heap}"
+    );
     let bound = if seconds >= 3600 { 1.0 } else { 100.0 };
     assert!(all.is_within(bound) && heap.is_within(bound), "resident: {all}; heap and stacks: {heap}");
     assert!(steady.stage.has(&steady.stage.sink, 10_000), "nothing came out");
